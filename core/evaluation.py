@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -12,6 +14,18 @@ WITH_REFERENCE = frozenset(
         "builtin.rouge_score",
     }
 )
+
+
+MAX_ROWS_BYTES, MAX_ROWS_VALUES = 1_500_000, 25_000
+"""Of the rows of a run: half of what an answer of Foundry may have, which repeats them."""
+
+
+def run_size_problem(rows: Sequence[Mapping[str, str]]) -> str:
+    """Which limit the rows of a run break, so that they could not be read back; empty where they keep all."""
+    text = json.dumps([{"item": dict(row)} for row in rows])
+    if len(text) <= MAX_ROWS_BYTES and sum(map(text.count, ",[{")) <= MAX_ROWS_VALUES:
+        return ""
+    return f"they may have at most {MAX_ROWS_BYTES:,} bytes, and {MAX_ROWS_VALUES:,} commas and brackets"
 
 
 def needs_reference(evaluator: str) -> bool:

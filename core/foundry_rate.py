@@ -43,7 +43,8 @@ RELEASES_OF_AN_INSTANCE = 32
 class LoadSnapshot:
     """The waiting releases of this process and the rate that they share."""
 
-    polling: int
+    other_pauses: tuple[float, ...]
+    """The pause in seconds that each of the others that wait would make between two polls, alone."""
     reads_per_second: float
     """The share of this process."""
     fastest_activation: float = 0.0
@@ -51,6 +52,21 @@ class LoadSnapshot:
     throttled: bool = False
     releases_at_once: float = math.inf
     """How many releases of the app go on at a time."""
+
+    @property
+    def polling(self) -> int:
+        """How many wait, with the one that asks."""
+        return len(self.other_pauses) + 1
+
+
+def fair_pause(pauses: Collection[float], polls_per_second: float) -> float:
+    """The shortest pause in seconds with which all stay within the rate, where those with longer pauses keep theirs."""
+    rest, count = polls_per_second, len(pauses)
+    for pause in sorted(pauses, reverse=True):
+        if pause * rest < count:
+            return count / rest
+        rest, count = rest - 1 / pause, count - 1
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,6 +13,19 @@ from core.agents_file.spec import Agents
 from core.vault_address import vault_address
 from handlers.redaction import keep_names
 from handlers.settings import APP_ROOT, ConfigError, Settings
+
+MAX_FILE_BYTES = 100_000_000
+"""Of a file that is read to say what is wrong with it."""
+
+
+def read_named_file(file: Path) -> bytes:
+    """The content of a file that agents.yaml names; raises OSError, also for a pipe and for a device."""
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a file")
+    if found.st_size > MAX_FILE_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return file.read_bytes()
 
 
 def load_agents_file(settings: Settings) -> Agents:
@@ -45,7 +61,7 @@ def _load(path: Path, _changed_at: int) -> tuple[Agents, dict[Path, int]]:
     def read_file(name: str) -> bytes:
         file = path.parent / name
         read[file] = file.stat().st_mtime_ns
-        return file.read_bytes()
+        return read_named_file(file)
 
     try:
         agents = load_agents(path.read_bytes(), read_file)

@@ -65,15 +65,15 @@ async def unpause(agents: tuple[str, ...], by: str, gateways: Gateways) -> list[
 
 
 async def request_release(
-    agent: str, by: str, gateways: Gateways, push: Push | None = None, stage: str = ""
+    spec: AgentSpec, by: str, gateways: Gateways, push: Push | None = None, stage: str = ""
 ) -> DesiredUpdate:
     """Release a push, by default the desired one again; ``stage`` says why it may go past the stage before."""
-    release = await gateways.state_store.get_release(agent)
+    release = await gateways.state_store.get_release(spec.name)
 
     def change(desired: DesiredState, now: datetime) -> DesiredUpdate:
-        return decide.request_release(desired, release, push, by, now, stage)
+        return decide.request_release(desired, release, push, by, now, stage, spec.place.upstream)
 
-    return await _update(agent, change, gateways)
+    return await _update(spec.name, change, gateways)
 
 
 async def request_rollback(

@@ -1,7 +1,7 @@
 """The few routes of GitHub's REST API that show releases: sign-in as a GitHub App, deployments, their statuses.
 
-``GET /_local/deployments`` shows what was made; ``PUT /_local/github`` names repositories without the App and
-commits that were never pushed. Lacks: everything else of GitHub, and its rate limits. Every repository exists.
+``GET /_local/deployments`` shows what was made; ``PUT /_local/github`` names repositories without the App or its right,
+and commits that were never pushed. Lacks: everything else of GitHub, and its rate limits. Every repository exists.
 Shapes: https://docs.github.com/en/rest/deployments and https://docs.github.com/en/rest/apps/apps
 """
 
@@ -34,6 +34,7 @@ class Switches:
 
     not_installed: list[str] = field(default_factory=list)
     unknown_commits: list[str] = field(default_factory=list)
+    without_right: list[str] = field(default_factory=list)
 
 
 def new_private_key() -> str:
@@ -108,6 +109,8 @@ class GitHub(StandIn):
         if not self._is_app(request):
             return _error(401, "A JSON web token could not be decoded")
         (name,) = (await request.json())["repositories"]
+        if any(repository.endswith(f"/{name}".lower()) for repository in self.switches.without_right):
+            return _error(422, "The permissions requested are not granted to this installation.")
         token = f"ghs_{secrets.token_hex(18)}"
         self._tokens[token] = name.lower()
         until = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -144,7 +147,8 @@ class GitHub(StandIn):
             "ref": body["ref"],
             "task": body.get("task", "deploy"),
             "payload": body.get("payload", ""),
-            "environment": body.get("environment", "production"),
+            "environment": (environment := body.get("environment", "production")),
+            "production_environment": body.get("production_environment", environment == "production"),
             "description": body.get("description"),
             "created_at": _now(),
             "statuses": [],
@@ -182,6 +186,7 @@ class GitHub(StandIn):
         """Give the environment's other successful deployments the status that ``auto_inactive`` promises."""
         for other in self.deployments[_repository(request)]:
             is_active = other["statuses"] and other["statuses"][-1]["state"] == "success"
+            is_active = is_active and not other["production_environment"]
             if other is not kept and other["environment"] == kept["environment"] and is_active:
                 other["statuses"].append(self._status("inactive", "", ""))
 

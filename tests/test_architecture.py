@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from core.agents_file.named_files import NOT_DEPLOYED
+
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("function_app.py", "core", "handlers")
 IMPURE = {"os", "logging", "time", "random", "subprocess", "socket", "asyncio", "threading", "pathlib", "secrets"}
@@ -31,6 +33,7 @@ LAYERS = (
         "core.evaluation",
         "core.image_reference",
         "core.signatures",
+        "core.similar_names",
         "core.text_encoding",
         "core.time_windows",
         "core.vault_address",
@@ -209,3 +212,11 @@ def test_what_ships_is_the_app_and_nothing_else() -> None:
         assert folder in ignored
     for shipped in ("function_app.py", "host.json", "requirements.txt", "agents.yaml", "core", "handlers"):
         assert shipped not in ignored
+
+
+def test_a_file_that_agents_yaml_names_is_never_one_that_is_left_out() -> None:
+    patterns = [pattern for pattern in (ROOT / ".funcignore").read_text().split() if "/" not in pattern]
+    for pattern in patterns:
+        folder = pattern.replace("*", "x")
+        is_file = folder.endswith((".md", ".pyc", ".json", ".yaml", ".toml", ".x", ".in", "file", "LICENSE"))
+        assert is_file or NOT_DEPLOYED.fullmatch(folder), pattern

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ON_SEVERAL_AGENTS = ("pause", "unpause")
 """The functions of handlers.user_commands that take several agents."""
+ON_A_SPEC = "request_release"
+"""The function that takes what agents.yaml says about the target."""
 
 
 def release(
@@ -139,7 +141,8 @@ async def apply(
     if function in ON_SEVERAL_AGENTS:
         updates = list(await command(tuple(names), gateways=context.gateways, **parsed))
     else:
-        updates = [await command(name, gateways=context.gateways, **parsed) for name in names]
+        subjects = [context.spec_of(name) if function == ON_A_SPEC else name for name in names]
+        updates = [await command(subject, gateways=context.gateways, **parsed) for subject in subjects]
     by_agent: dict[str, DesiredUpdate] = dict(zip(names, updates, strict=True))
     generations = {name: update.desired.generation for name, update in by_agent.items() if update.enqueues}
     if watch and generations:
@@ -216,6 +219,7 @@ def _exit_code(updates: Mapping[str, DesiredUpdate]) -> int:
         Reason.NO_PUSH_YET,
         Reason.NO_ROLLBACK_VERSION,
         Reason.IMAGE_GONE,
+        Reason.STAGE_NOT_PASSED,
     )
     return NOTHING_TO_DO if all(update.reason in no_effect for update in updates.values()) else DONE
 

@@ -52,9 +52,10 @@ def _read(file: Path) -> tuple[Agents, Sequence[Issue | str]]:
 
     from core.agents_file.loader import AgentsFileError, load_agents, past_freezes
     from core.agents_file.spec import Agents
+    from handlers.agents_file import read_named_file
 
     try:
-        agents = load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes())
+        agents = load_agents(file.read_bytes(), lambda name: read_named_file(file.parent / name))
     except OSError as error:
         return Agents(agents={}), [str(error.strerror)]
     except AgentsFileError as error:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import timedelta
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -15,8 +15,10 @@ from pydantic import AfterValidator, Field, PrivateAttr
 
 from core.agents_file.dataset import EvaluationRow, parse_dataset
 from core.agents_file.fields import PositiveDuration, quote
+from core.agents_file.named_files import check_deployed
 from core.agents_file.value import Value
-from core.evaluation import ServiceCriterion, needs_reference
+from core.evaluation import ServiceCriterion, needs_reference, run_size_problem
+from core.similar_names import did_you_mean, most_similar
 
 LATENCY = "latency_p95"
 ROW_CRITERIA = ("expect", "contains", "schema")
@@ -24,6 +26,8 @@ ROW_CRITERIA = ("expect", "contains", "schema")
 TEXT_CRITERIA = ("string_check", "text_similarity")
 """Checks of Foundry that compare the answer with a row's ``reference``."""
 MAX_WITHIN = timedelta(minutes=30)
+DEPLOYMENT = re.compile(r"[A-Za-z0-9._-]{1,64}(/[A-Za-z0-9._-]{1,64})?")
+"""The name of a deployment, or of a connection and its deployment."""
 PREFIX = "builtin."
 JUDGED = {
     **dict.fromkeys(("coherence", "fluency", "relevance", "intent_resolution", "task_adherence"), 5.0),
@@ -44,7 +48,7 @@ def check_dataset(name: str) -> str:
     parts = name.split("/")
     if not name or set(name) & set("\\:\0") or any(part in ("", ".", "..") for part in parts):
         raise ValueError(f"{quote(name)} is not a file beside agents.yaml; write a name such as support.jsonl")
-    return name
+    return check_deployed(name)
 
 
 def check_within(within: timedelta) -> timedelta:
@@ -52,6 +56,13 @@ def check_within(within: timedelta) -> timedelta:
     if within > MAX_WITHIN:
         raise ValueError(f"is longer than {MAX_WITHIN.seconds // 60}m; write 30m or less")
     return within
+
+
+def check_judge(name: str) -> str:
+    """The name of a model's deployment."""
+    if name and not DEPLOYMENT.fullmatch(name):
+        raise ValueError(f"{quote(name)} is not the name of a deployment; write the name alone, such as gpt-5-mini")
+    return name
 
 
 class CriterionSpec(Value):
@@ -78,7 +89,9 @@ class EvaluateSpec(Value):
     criteria: Mapping[str, CriterionSpec] = Field(
         min_length=1, description="what is graded, by `expect`, `contains`, `schema`, `latency_p95` or Foundry's names"
     )
-    judge: str | None = Field(None, min_length=1, description="the deployment of the model that evaluators ask")
+    judge: Annotated[str, AfterValidator(check_judge)] | None = Field(
+        None, min_length=1, description="the deployment of the model that evaluators ask"
+    )
     no_worse_than: Literal["live"] | None = Field(None, description="compare each score with that of the live version")
     margin: float = Field(0.0, ge=0, le=1, description="how much worse than the live version a score may be")
     rows_at_once: int = Field(4, ge=1, le=20, description="how many rows are asked at the same time")
@@ -98,7 +111,7 @@ class EvaluateSpec(Value):
         filled = self.model_copy()
         filled.__dict__.pop("key", None)  # that of the rows before
         filled._rows = rows
-        return filled, problems or tuple(_missing_keys(filled))
+        return filled, problems or (*_missing_keys(filled), *_run_problems(filled))
 
     def service_criteria(self) -> tuple[ServiceCriterion, ...]:
         """What Foundry grades."""
@@ -136,13 +149,22 @@ def _missing_keys(spec: EvaluateSpec) -> Iterator[str]:
             yield f"line {without.line}: has no reference, which the criterion {name} needs"
 
 
+def _run_problems(spec: EvaluateSpec) -> Iterator[str]:
+    """Why Foundry cannot grade the rows, whatever their answers are."""
+    rows = [{"query": row.question, "response": "", "ground_truth": row.reference or ""} for row in spec.rows]
+    twice, note = (2, ", and for the live version") if spec.no_worse_than else (1, "")
+    problem = run_size_problem(rows * twice) if spec.service_criteria() else ""
+    if problem:
+        yield f"has rows that are too large for an evaluation in Foundry: with their answers{note} {problem}"
+
+
 def find_issues(spec: EvaluateSpec) -> Iterator[tuple[tuple[str, ...], str]]:
     """What is wrong although each value is valid by itself, with the keys below ``evaluate``."""
     for name, criterion in spec.criteria.items():
         if name not in CRITERIA:
-            similar = get_close_matches(name, CRITERIA, n=1)
-            hint = f"did you mean {similar[0]}?" if similar else f"Slipway knows {', '.join(CRITERIA)}"
-            yield ("criteria", name), f"{quote(name)} is not a criterion; {hint}"
+            yield ("criteria", name), f"{quote(name)} is not a criterion; {_hint(name)}"
+        elif criterion.at_most is not None and criterion.at_most >= spec.within:
+            yield ("criteria", name), "at_most is not shorter than within, so that no answer can be too late"
         elif problem := _threshold_problem(name, criterion) or _option_problem(name, criterion):
             yield ("criteria", name), problem
     judged = next((name for name in spec.criteria if name.removeprefix(PREFIX) in JUDGED), None)
@@ -152,6 +174,13 @@ def find_issues(spec: EvaluateSpec) -> Iterator[tuple[tuple[str, ...], str]]:
         yield ("judge",), "no criterion asks a model; remove the key"
     if spec.no_worse_than is None and "margin" in spec.model_fields_set:
         yield ("margin",), "has no effect without no_worse_than: live; add it, or remove the key"
+
+
+def _hint(name: str) -> str:
+    """The criterion that is meant, or all that there are; the prefix makes no two names similar."""
+    by_plain_name = {known.removeprefix(PREFIX): known for known in CRITERIA}
+    similar = most_similar(name.lower().removeprefix(PREFIX), by_plain_name)
+    return did_you_mean(by_plain_name.get(similar), f"Slipway knows {', '.join(CRITERIA)}")
 
 
 def _threshold_problem(name: str, criterion: CriterionSpec) -> str:

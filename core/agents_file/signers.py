@@ -13,17 +13,39 @@ import re2
 from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, WithJsonSchema
 
 from core.agents_file.fields import QUIET, Expression, quote
+from core.agents_file.named_files import check_deployed
 from core.agents_file.value import Value
+from core.text_encoding import BOMS
 
 FILE_PATTERN = r"^[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){0,9}$"
 GITHUB_PATTERN = r"^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$"
 WORKFLOW_PATTERN = r"^[A-Za-z0-9_.-]{1,100}\.ya?ml$"
-REF_PATTERN = r"^[!-~]{1,255}$"
+REF_PATTERN = r"^(refs/[!-~]{1,250}|\*[!-~]{0,250}|[0-9a-f]{40})$"
+"""A certificate has the whole ref, ``refs/heads/main``, or the commit of a reusable workflow."""
 GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 MAX_FILE_BYTES = 1_000_000
 PUBLIC_KEY = re.compile(r"\s*-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*")
-ALGORITHMS = tuple(bytes.fromhex(oid) for oid in ("06072a8648ce3d0201", "06032b6570", "06092a864886f70d010101"))
-"""How keys for ECDSA, Ed25519 and RSA say what they are: RFC 5480, RFC 8410 and RFC 3279, as DER."""
+CURVES = ("06082a8648ce3d030107", "06052b81040022", "06052b81040023")
+RSA = bytes.fromhex("06092a864886f70d010101")
+ALGORITHMS = (RSA, *map(bytes.fromhex, ("06032b6570", *(f"06072a8648ce3d0201{curve}" for curve in CURVES))))
+"""How keys for RSA, Ed25519 and ECDSA on P-256, P-384 and P-521 say what they are, as DER: RFC 3279, 8410 and 5480."""
+MIN_RSA_BYTES = 290
+"""Of a key of 2,048 bits, as DER; cosign takes no shorter one either."""
+OTHER_FILES = {
+    "PRIVATE KEY": "is a private key: replace it, since only whoever signs may have it; write its public key",
+    "CERTIFICATE": "is a certificate; write its public key: openssl x509 -in FILE -pubkey -noout",
+    "BEGIN RSA PUBLIC KEY": "is a key in PKCS #1; convert it: openssl rsa -RSAPublicKey_in -in FILE -pubout",
+    "ssh-": "is a key of SSH; convert it: ssh-keygen -e -m PKCS8 -f FILE",
+    "ecdsa-sha2-": "is a key of SSH; convert it: ssh-keygen -e -m PKCS8 -f FILE",
+}
+"""What a file holds that is often taken for a public key."""
+PUBLIC_ISSUERS = (
+    GITHUB_ISSUER,
+    *("https://github.com/login/oauth", "https://accounts.google.com", "https://gitlab.com"),
+    "https://any-issuer.example",
+)
+"""Where everybody may have an account, and one that stands for all others."""
+ANYBODY = ("anybody@any-host.example", "https://github.com/any-owner/any/.github/workflows/any.yml@refs/heads/any")
 TRUSTED_ROOT = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"
 ReadFile = Callable[[str], bytes]
 """Reads a file beside agents.yaml, by its name in agents.yaml; raises OSError."""
@@ -33,7 +55,7 @@ def check_file(name: str) -> str:
     """The name of a file beside agents.yaml: only what is in that folder is deployed with it."""
     if not re2.search(FILE_PATTERN, name) or ".." in name.split("/"):
         raise ValueError(f"{quote(name)} is not a file beside agents.yaml; write its path from there: keys/release.pub")
-    return name
+    return check_deployed(name)
 
 
 def _pattern(pattern: str, instead: str) -> Callable[[str], str]:
@@ -120,6 +142,11 @@ def matches(signer: KeylessSigner, identity: str, issuer: str) -> bool:
     return all(re2.fullmatch(pattern, text, QUIET) is not None for pattern, text in pairs)
 
 
+def accepts_anybody(signer: IdentitySigner) -> bool:
+    """Whether it accepts a signature of whoever has an account at an issuer that gives one to everybody."""
+    return any(matches(signer, identity, issuer) for identity in ANYBODY for issuer in PUBLIC_ISSUERS)
+
+
 def _kind(value: object) -> str | None:
     if isinstance(value, Value):
         return type(value).__name__
@@ -186,14 +213,22 @@ def _key_problems(pem: bytes) -> Iterator[str]:
     match = PUBLIC_KEY.fullmatch(text)
     if not text.strip():
         yield "is empty; write a public key in PEM"
-    elif "PRIVATE KEY" in text:
-        yield "is a private key: replace it, since it must be nowhere but with whoever signs; write its public key"
-    elif "CERTIFICATE" in text:
-        yield "is a certificate; write its public key: openssl x509 -in FILE -pubkey -noout"
+    elif any(pem.startswith(bom) for bom, _ in BOMS):
+        yield "has a byte order mark, as PowerShell writes it; save the file as UTF-8 without one"
+    elif other := next((problem for mark, problem in OTHER_FILES.items() if mark in text), ""):
+        yield other
     elif match is None:
         yield "is not one public key in PEM, from -----BEGIN PUBLIC KEY----- to -----END PUBLIC KEY-----"
-    elif not any(oid in _decoded(match[1])[:40] for oid in ALGORITHMS):
-        yield "is not a key for ECDSA, Ed25519 or RSA"
+    elif not _is_known_key(_decoded(match[1])):
+        yield "is not a key for ECDSA on P-256, P-384 or P-521, for Ed25519, or for RSA of at least 2,048 bits"
+
+
+def _is_known_key(der: bytes) -> bool:
+    """Whether a key is whole, and one that signatures are verified with."""
+    count = der[1] & 0x7F if der[1:2] > b"\x80" else 0  # of the bytes of the length, where it takes more than one
+    length = int.from_bytes(der[2 : 2 + count] if count else der[1:2])
+    is_long_enough = RSA not in der[:40] or len(der) >= MIN_RSA_BYTES
+    return len(der) == 2 + count + length and is_long_enough and any(oid in der[:40] for oid in ALGORITHMS)
 
 
 def _decoded(text: str) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from core.agents_file.copied_text import copied_character, foreign_character
 from core.agents_file.fields import quote
+from core.agents_file.signers import IdentitySigner, accepts_anybody
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.agents_file.yaml_positions import Issue, KeyPath
 
@@ -78,6 +79,10 @@ def _of_keys(spec: AgentSpec) -> Iterator[tuple[KeyPath, str]]:
         yield ("inspect",), "makes Slipway deploy the index: only the manifest names what `image: amd64` asks for"
     if spec.tags.prereleases and spec.tags.order != "semver" and spec.tags.range is None:
         yield ("tags", "prereleases"), "has no effect without `order: semver` or a range; add one, or remove the key"
+    for number, signer in enumerate(spec.release.signed_by):
+        if isinstance(signer, IdentitySigner) and accepts_anybody(signer):
+            message = "accepts a signature of anybody; name whose, such as https://github\\.com/contoso/.*"
+            yield ("release", "signed_by", str(number), "identity"), message
     yield from _of_expressions(spec)
     yield from _of_variables(spec)
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from core.agents_file.spec import AgentSpec
 from core.drift import AGENT_GONE, ROUTING
 from core.intake.events import apply_push
+from core.intake.passed_stage import unpassed_tags, with_passed, without_unpassed
 from core.model import UNKNOWN_TIME, Push
 from core.reasons import Reason
 from core.state import holds
@@ -52,8 +53,28 @@ class _Good:
     since: datetime
 
 
-def promote(desired: DesiredState, spec: AgentSpec, upstream: Sequence[UpstreamTarget], now: datetime) -> Promotion:
-    """Take the image that has been good in the stage before for long enough, or wait for it."""
+def promote(
+    desired: DesiredState,
+    spec: AgentSpec,
+    upstream: Sequence[UpstreamTarget],
+    now: datetime,
+    release: ReleaseState | None = None,
+) -> Promotion:
+    """Take the image that has been good in the stage before for long enough, or wait for it.
+
+    With the target's own release state, pushes that have not passed that stage are not desired any more.
+    """
+    if release is None or not (tags := unpassed_tags(desired, release)):
+        return _promote(desired, spec, upstream, now)
+    promotion = _promote(without_unpassed(desired, spec, release, now), spec, upstream, now)
+    again = promotion.desired.push
+    note = f"{', '.join(tags)} did not pass the stage before, {_names(upstream)}"
+    back = f"; {again.tag} is desired again" if again and promotion.reason is None else ""
+    detail = "; ".join(filter(None, (promotion.detail, f"{note}{back}")))
+    return replace(promotion, reason=promotion.reason or Reason.STAGE_NOT_PASSED, detail=detail)
+
+
+def _promote(desired: DesiredState, spec: AgentSpec, upstream: Sequence[UpstreamTarget], now: datetime) -> Promotion:
     waited, good = desired.stage_wait, _good_at_all(upstream, now)
     without = replace(desired, stage_wait=None)
     if not isinstance(good, _Good):
@@ -68,7 +89,8 @@ def promote(desired: DesiredState, spec: AgentSpec, upstream: Sequence[UpstreamT
         return _waits(desired, wait, Promotion(replace(desired, stage_wait=wait), update.reason, update.detail))
     since = f"good at {where} since {good.since:%Y-%m-%d %H:%M:%S} UTC"
     if until <= now:
-        return Promotion(update.desired, Reason.ACCEPTED, since, update.due, good.push)
+        taken = with_passed(update.desired, good.push.digest)
+        return Promotion(taken, Reason.ACCEPTED, since, update.due, good.push)
     wait = StageWait(good.push, good.since, until, Reason.STAGE_WAITING.value)
     instead = f", instead of {waited.push.tag}" if waited and waited.push.digest != good.push.digest else ""
     detail = (

@@ -127,7 +127,7 @@ def apply_correction(
     position = next((number for number, entry in enumerate(desired.previous_pushes) if push.is_same(entry.push)), None)
     if position is None or not _never_ran(desired, position, observed_generation):
         return replace(accepted, unconfirmed=unconfirmed)
-    restored = _restore(desired, spec, position, observed_generation, now)
+    restored = restore(desired, spec, position, observed_generation, now)
     earlier = restored.push or push
     return replace(restored, push=replace(push, event_id=earlier.event_id), unconfirmed=unconfirmed)
 
@@ -150,7 +150,7 @@ def reject(
         rejected = desired.rejected
     digests, entries = {item.digest for item in rejected}, enumerate(desired.previous_pushes)
     position = next((n for n, entry in entries if entry.push is None or entry.push.digest not in digests), None)
-    restored = _restore(desired, spec, position, observed_generation, now)
+    restored = restore(desired, spec, position, observed_generation, now)
     is_idle = restored.push is None and not restored.waiting and not spec.place.upstream
     if is_idle and (newest := newest_allowed_push(spec, tags, digests)) is not None:
         restored = accept(restored, spec, newest, now)
@@ -163,10 +163,10 @@ def _never_ran(desired: DesiredState, position: int, observed_generation: int) -
     return all(number > observed_generation for number in (desired.push_generation, *between))
 
 
-def _restore(
+def restore(
     desired: DesiredState, spec: AgentSpec, position: int | None, observed_generation: int, now: datetime
 ) -> DesiredState:
-    """An earlier push is desired again; what came after the push that it replaces stays asked for."""
+    """An earlier push is desired again, or none; what came after the push that it replaces stays asked for."""
     entries = desired.previous_pushes
     undone = (*entries, NEVER_PUSHED) if position is None else entries[: position + 1]
     entry, generation, hash_now = undone[-1], desired.generation + 1, undone[-1].runtime_hash

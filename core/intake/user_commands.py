@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from core.copied_definition import refs_of_version
 from core.definition import existing_definition, push_of_version
 from core.intake.events import DesiredUpdate, user_change, with_push
+from core.intake.passed_stage import has_passed, with_passed
 from core.model import Agent, Push, Status, Version
 from core.reasons import Reason
 from core.release_outcome import awaits_window
@@ -91,11 +92,18 @@ def unpause(desired: DesiredState, by: str) -> DesiredUpdate:
 
 
 def request_release(
-    desired: DesiredState, release: ReleaseState, push: Push | None, by: str, now: datetime, stage: str = ""
+    desired: DesiredState,
+    release: ReleaseState,
+    push: Push | None,
+    by: str,
+    now: datetime,
+    stage: str = "",
+    upstream: Sequence[str] = (),
 ) -> DesiredUpdate:
-    """Release a push, by default the desired one, whatever its tag and age, and lift the holds on it.
+    """Release a push, by default the desired one again, whatever its tag and age, and lift the holds on it.
 
-    ``stage`` says why it may go past the stage before.
+    ``upstream`` are the targets of the stage before, and ``stage`` says why the image may go past that: without it, an
+    image that has not passed is refused.
     That ends a rollback; without a push a rollback that is not done yet is tried again.
     """
     rollback = desired.rollback
@@ -106,13 +114,16 @@ def request_release(
     chosen = push or desired.next_push
     if chosen is None:
         return DesiredUpdate(desired, Reason.NO_PUSH_YET)
+    if upstream and not stage.strip() and not has_passed(chosen.digest, desired, release):
+        where = " and ".join(upstream)
+        return DesiredUpdate(desired, Reason.STAGE_NOT_PASSED, f"{chosen.tag} did not pass the stage before, {where}")
     last = release.fingerprint if release.push is not None and release.push.digest == chosen.digest else None
     held = _may_hold(desired, release, now)
     lifted = [hold for hold in held if hold.digest == chosen.digest or hold.fingerprint == last]
     updated = _choose_push(_lift(desired, lifted), chosen, now)
     updated = replace(updated, requested_generation=updated.generation)
-    if stage:
-        skipped = replace(updated, past_stage=chosen.digest, stage_wait=None)
+    if upstream and stage.strip():
+        skipped = replace(with_passed(updated, chosen.digest), past_stage=chosen.digest, stage_wait=None)
         return DesiredUpdate(skipped, Reason.STAGE_SKIPPED_BY_OPERATOR, f"{chosen.tag} by {by}: {stage}")
     return DesiredUpdate(updated, Reason.RELEASE_REQUESTED, f"{chosen.tag} by {by}")
 

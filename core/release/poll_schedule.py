@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.foundry_rate import LoadSnapshot
+from core.foundry_rate import LoadSnapshot, fair_pause
 from core.state.release import MAX_PROVISIONING_TIMES, ReleaseState
 
 MAX_POLL_SECONDS = 10.0
@@ -44,14 +44,26 @@ def seconds_to_next_poll(waited: float, first: float, load: LoadSnapshot, known:
 
     ``known``: how long the target's last versions took to become active.
     """
-    usual = min(max(MAX_POLL_SECONDS, first), max(first, waited * POLL_SHARE_OF_WAIT))
-    pause = _planned(waited, first, usual, known) if len(known) >= MIN_KNOWN_TIMES else usual
-    polls_per_second = load.reads_per_second * (POLL_SHARE_OF_RATE if load.throttled else 1.0)
-    fair_share = load.polling / polls_per_second
-    if fair_share <= pause:
+    pause = planned_pause(waited, first, known)
+    if load.throttled:  # also those that poll rarely may meet in one moment
+        shared = load.polling / (load.reads_per_second * POLL_SHARE_OF_RATE)
+        longest = MAX_THROTTLED_POLL_SECONDS
+    else:
+        shared = fair_pause((*load.other_pauses, pause), load.reads_per_second)
+        longest = max(_usual(waited, first), waited * POLL_SHARE_OF_WAIT)
+    if shared <= pause:
         return pause
-    longest = MAX_THROTTLED_POLL_SECONDS if load.throttled else max(usual, waited * POLL_SHARE_OF_WAIT)
-    return max(min(fair_share, longest), load.fastest_activation * FIRST_POLL_SHARE - waited)
+    return max(min(shared, longest), load.fastest_activation * FIRST_POLL_SHARE - waited)
+
+
+def planned_pause(waited: float, first: float, known: Sequence[float] = ()) -> float:
+    """The pause in seconds that a release makes alone; the arguments are those of ``seconds_to_next_poll``."""
+    usual = _usual(waited, first)
+    return _planned(waited, first, usual, known) if len(known) >= MIN_KNOWN_TIMES else usual
+
+
+def _usual(waited: float, first: float) -> float:
+    return min(max(MAX_POLL_SECONDS, first), max(first, waited * POLL_SHARE_OF_WAIT))
 
 
 def _planned(waited: float, first: float, usual: float, known: Sequence[float]) -> float:

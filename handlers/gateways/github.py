@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,7 @@ import aiohttp
 import gidgethub
 import jwt
 from gidgethub import abc, apps
+from gidgethub.sansio import RateLimit
 
 from core.commit_status import CommitDeployment, CommitState, ShownStatus, creates_deployment, missing_statuses
 from handlers.gateways.answer_limits import LimitedResponse
@@ -40,6 +42,9 @@ TOKEN_SECONDS = 50 * 60.0
 PAGE = "per_page=100"
 """A release has one deployment with five statuses at most; GitHub lists the newest first."""
 RIGHTS = {"deployments": "write"}
+RATE_LIMIT_STATUSES = frozenset({403, 429})
+SECONDARY_LIMIT, SECONDARY_LIMIT_SECONDS = re.compile("(?i)secondary rate limit"), 60.0
+"""A secondary limit may come without a header; only GitHub's words tell its 403 from a missing right."""
 
 
 class GitHubApi(abc.GitHubAPI):
@@ -161,18 +166,25 @@ class GitHubDeployments:
         """
         if (wait := retry_after_in(error.headers)) is not None:
             return wait
-        if not isinstance(error, gidgethub.RateLimitExceeded):
+        if int(error.status_code) not in RATE_LIMIT_STATUSES:
             return None
-        until: float = error.rate_limit.reset_datetime.timestamp()
-        return min(max(0.0, until - self._clock.now().timestamp()), MAX_RETRY_AFTER_SECONDS)
+        limit = RateLimit.from_http(error.headers)
+        if limit is not None and not limit.remaining:
+            left = limit.reset_datetime.timestamp() - self._clock.now().timestamp()
+            return min(max(0.0, left), MAX_RETRY_AFTER_SECONDS)
+        return SECONDARY_LIMIT_SECONDS if SECONDARY_LIMIT.search(str(error)) else None
 
 
 def _sign(app: GitHubApp) -> str:
     """The App's own token, with which it asks for those of its installations."""
     try:
-        return apps.get_jwt(app_id=app.app_id, private_key=app.private_key.reveal())
+        # a key out of a JSON file or a pipeline's variable has its line ends as two characters
+        pem = app.private_key.reveal().replace("\\n", "\n")
+        return apps.get_jwt(app_id=app.app_id, private_key=pem)
     except (jwt.PyJWTError, *UNREADABLE_ANSWER) as error:
-        raise PermanentError(SERVICE, "KEY_UNREADABLE", "sign as the App: its private key is not in PEM") from error
+        raise PermanentError(
+            SERVICE, "KEY_UNREADABLE", "sign as the App: its secret is not an RSA private key in PEM"
+        ) from error
 
 
 def _token_key(app: GitHubApp, repository: str) -> tuple[str, ...]:
@@ -198,6 +210,7 @@ def _body(deployment: CommitDeployment) -> Mapping[str, object]:
         "auto_merge": False,
         "required_contexts": [],
         "environment": deployment.target,
+        "production_environment": False,  # GitHub takes the name `production` for true, and then deactivates nothing
         "payload": deployment.payload,
         "description": f"Slipway: {deployment.digest[:19]}",
     }

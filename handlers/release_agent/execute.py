@@ -42,6 +42,8 @@ from core.release.gates.verify import after_verify
 from core.release.inputs import DecisionInput, Observed
 from core.release.poll_schedule import provisioned
 from core.release_outcome import seconds_since
+from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.concurrency import gather_two
 from handlers.release_agent.evaluator import evaluate, read_evaluation
 from handlers.release_agent.foundry_writer import WriteResult
@@ -69,8 +71,12 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
             return await _release_again(action, inputs, run)
         case Requeue() | Stop():
             return await _stop(action, inputs, run)
-        case UpdateState() | StartRelease() | EndRelease():
-            return await _take_state(action, inputs, run)
+        case UpdateState():
+            return await _update(action, inputs, run)
+        case StartRelease():
+            return await _start(action, inputs, run)
+        case EndRelease():
+            return await _end(action, inputs, run)
         case ConfirmActive():
             return await _confirm(action, inputs, run)
         case Verify():
@@ -141,35 +147,49 @@ async def _stop(action: Stop | Requeue, inputs: DecisionInput, run: ReleaseConte
     return ActionResult(state, ended=action)
 
 
-async def _take_state(
-    action: UpdateState | StartRelease | EndRelease, inputs: DecisionInput, run: ReleaseContext
-) -> ActionResult:
-    """Record the new state; only the end of a release is saved at once, the others with the next write."""
+async def _end(action: EndRelease, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """Save the end of a release at once, and record it; a change that came meanwhile does not wait for the timer."""
+    before, desired = inputs.release, inputs.desired
+    state = transitions.reported(action.state, desired, action.reason)
+    await run.save(state)
+    if state.observed_generation > before.observed_generation:
+        _supersede(before, state, desired, run)
+    run.log.release_ended(action.reason, state, desired, action.detail)
+    if desired.generation > state.observed_generation:
+        return ActionResult(state, ended=Requeue(action.reason, run.gateways.clock.now()))
+    return ActionResult(state, ended=Stop(action.reason, action.detail))
+
+
+async def _start(action: StartRelease, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """Record the start of a release; its state is saved with the next write."""
     before, state, desired, observed = inputs.release, action.state, inputs.desired, inputs.observed
-    if isinstance(action, EndRelease):
-        state = transitions.reported(state, desired, action.reason)
-        await run.save(state)
-    newer = state.observed_generation > before.observed_generation and not isinstance(action, UpdateState)
-    if newer and before.is_open:
-        run.log.release_ended(Reason.SUPERSEDED, before, desired, stored_with=state)
+    newer = state.observed_generation > before.observed_generation
     if newer:
-        run.log.trace.follow(desired.traceparent)
-    if isinstance(action, EndRelease):
-        run.log.release_ended(action.reason, state, desired, action.detail)
-        # a change that came meanwhile is known to wait: it does not wait for the timer
-        waits = desired.generation > state.observed_generation
-        next_run = Requeue(action.reason, run.gateways.clock.now())
-        return ActionResult(state, ended=next_run if waits else Stop(action.reason, action.detail))
-    if isinstance(action, StartRelease):
-        run.log.trace.enter_step("begin")
-        if newer and Read.DESIRED_DEFINITION in observed.reads:
-            reads = observed.reads | {Read.RELEASE_DEFINITION}
-            observed = replace(observed, reads=reads, release_definition=observed.desired_definition)
-        observed = observed.without(Read.DESIRED_DEFINITION)
-    if not (isinstance(action, UpdateState) and (action.reported_at_end or action.already_reported)):
-        run.log.record(action.reason, state, desired, getattr(action, "detail", ""))
-    run.log.record_notes(getattr(action, "notes", ()), state, desired)
-    return ActionResult(state, observed)
+        _supersede(before, state, desired, run)
+    run.log.trace.enter_step("begin")
+    if newer and Read.DESIRED_DEFINITION in observed.reads:
+        reads = observed.reads | {Read.RELEASE_DEFINITION}
+        observed = replace(observed, reads=reads, release_definition=observed.desired_definition)
+    run.log.record(action.reason, state, desired)
+    run.log.record_notes(action.notes, state, desired)
+    return ActionResult(state, observed.without(Read.DESIRED_DEFINITION))
+
+
+async def _update(action: UpdateState, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
+    """Record the new state, which is saved with the next write."""
+    before, state, desired = inputs.release, action.state, inputs.desired
+    if before.is_open and not state.is_open:  # the agent was deleted, and a newer change begins anew
+        run.log.release_ended(action.reason, before, desired, stored_with=state)
+    elif not (action.reported_at_end or action.already_reported):
+        run.log.record(action.reason, state, desired, action.detail)
+    return ActionResult(state, inputs.observed)
+
+
+def _supersede(before: ReleaseState, state: ReleaseState, desired: DesiredState, run: ReleaseContext) -> None:
+    """A newer change is answered: a release under way is over."""
+    if before.is_open:
+        run.log.release_ended(Reason.SUPERSEDED, before, desired, stored_with=state)
+    run.log.trace.follow(desired.traceparent)
 
 
 async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:

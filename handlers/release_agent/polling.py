@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.release.poll_schedule import seconds_to_next_poll
+from core.release.poll_schedule import planned_pause, seconds_to_next_poll
 from handlers.gateways.clock import Clock
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.lease_keeper import LeaseKeeper
@@ -48,8 +48,9 @@ class Poller:
         self._waited = now - self._waiting_since
         load = self._rate_limiter.load(now)
         spent = 0.0 if load.throttled else now - self._polled_at
-        pause = seconds_to_next_poll(self._waited, self._first_poll, load, known if self._provisions else ())
-        with self._rate_limiter.polling():
+        times = known if self._provisions else ()
+        pause = seconds_to_next_poll(self._waited, self._first_poll, load, times)
+        with self._rate_limiter.polling(planned_pause(self._waited, self._first_poll, times)):
             await self._keeper.sleep(max(pause - spent, pause / 2))
             await self.wait_to_go_on()
         self._polled_at = self._clock.monotonic()

@@ -9,10 +9,12 @@ from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec, next_stage
 from core.drift import find_moved_traffic, is_watched
+from core.intake.passed_stage import has_unknown, with_unpassed_held
 from core.intake.promotion import Promotion, UpstreamTarget, promote, with_upstream_holds
 from core.reasons import Reason
 from core.release_outcome import seconds_since
 from core.state.desired import DesiredState
+from core.state.release import ReleaseState
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, StateStore
@@ -37,12 +39,22 @@ async def _read(name: str, store: StateStore) -> UpstreamTarget:
 
 
 async def read_desired(spec: AgentSpec, gateways: Gateways) -> DesiredState:
-    """The target's desired state, with the holds of earlier stages; those are only read, never stored here."""
+    """The target's desired state, with holds that are only read, never stored here.
+
+    They are those of earlier stages, and one on each image that has not passed the stage before.
+    """
     store = gateways.state_store
     if not spec.place.earlier:
         return await store.get_desired(spec.name)
     desired, earlier = await gather_two(store.get_desired(spec.name), read_targets(spec.place.earlier, store))
-    return with_upstream_holds(desired, earlier, gateways.clock.now())
+    now, release = gateways.clock.now(), await _release_if_needed(spec, desired, store)
+    held = desired if release is None else with_unpassed_held(desired, release, spec.place.upstream, now)
+    return with_upstream_holds(held, earlier, now)
+
+
+async def _release_if_needed(spec: AgentSpec, desired: DesiredState, store: StateStore) -> ReleaseState | None:
+    """The target's own release state, where it decides whether an image has passed the stage before."""
+    return await store.get_release(spec.name) if has_unknown(desired) else None
 
 
 async def take_promotion(spec: AgentSpec, gateways: Gateways) -> bool:
@@ -55,7 +67,8 @@ async def take_promotion(spec: AgentSpec, gateways: Gateways) -> bool:
     now, found = gateways.clock.now(), list[Promotion]()
     upstream = await read_targets(spec.place.upstream, gateways.state_store)
     desired = await gateways.state_store.get_desired(spec.name)
-    if promote(desired, spec, upstream, now).reason is Reason.ACCEPTED:
+    release = await _release_if_needed(spec, desired, gateways.state_store)
+    if promote(desired, spec, upstream, now, release).reason is Reason.ACCEPTED:
         try:
             upstream = await gather_all([_with_traffic(target, gateways) for target in upstream])
         except GatewayError as error:  # the timer wakes the target again
@@ -63,7 +76,7 @@ async def take_promotion(spec: AgentSpec, gateways: Gateways) -> bool:
             return _has_release(desired)
 
     def apply(desired: DesiredState) -> DesiredState:
-        found.append(promote(desired, spec, upstream, now))
+        found.append(promote(desired, spec, upstream, now, release))
         return found[-1].desired
 
     with otel.span(STEP, agent=spec.name):

@@ -18,8 +18,9 @@ async def wake_stages(agents: Agents, states: AgentStates, decisions: DecisionLo
 
     async def check(spec: AgentSpec) -> None:
         upstream = [UpstreamTarget(name, *(await states.get(name))) for name in spec.place.upstream]
-        desired = (await states.get(spec.name)).desired
-        if promote(desired, spec, upstream, gateways.clock.now()).desired != desired:
+        own = await states.get(spec.name)
+        promotion = promote(own.desired, spec, upstream, gateways.clock.now(), own.release)
+        if promotion.desired != own.desired:
             await gateways.release_queue.enqueue(spec.name, traceparent=upstream[0].desired.newest_traceparent)
             decisions.record(Reason.REQUEUED, agent=spec.name)
 

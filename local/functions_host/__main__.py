@@ -33,7 +33,7 @@ def main(
 
     options = Options(app, port, folder, tuple(only or ()), dispatcher and dispatcher.resolve(), stop_seconds)
     try:
-        _run(serve(options))
+        run_on_worker_loop(serve(options))
     except StartError as error:
         raise SystemExit(f"functions: {error}") from error
 
@@ -44,7 +44,7 @@ def search_app_last(app: Path) -> None:
     sys.path[:] = [*rest, *dict.fromkeys((str(app), str(CHECKOUT)))]
 
 
-def _run(main: Coroutine[Any, Any, None]) -> None:
+def run_on_worker_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run on the event loop of the worker, which is uvloop from Python 3.13 on."""
     if sys.version_info >= (3, 13) and sys.platform != "win32":
         import uvloop

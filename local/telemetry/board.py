@@ -21,6 +21,7 @@ MAX_AGE_SECONDS = 30.0
 """Time alone ends a pause or opens a window."""
 MIN_AGE_SECONDS = 2.0
 """A status takes a second of a processor: decisions that follow each other closely share one."""
+SHORT_DIGEST = len("sha256:") + 12
 SEVERITY = re.compile(r"^\| \[`?([A-Z_]+)`?\]\([A-Z_]+\.md\) \| (\w+)", re.MULTILINE)
 
 
@@ -84,7 +85,7 @@ def to_row(status: Mapping[str, Any]) -> Row:
         "severity": severity or ("warning" if "error" in status else "info"),
         "is_open": severity is None and "error" not in status,
         "since": _milliseconds(status.get("since")),
-        "waits": _waits(status),
+        "notes": _notes(status),
         "detail": _detail(status) if severity != "info" else "",
         "next": status.get("next"),
     }
@@ -102,18 +103,32 @@ def _detail(status: Mapping[str, Any]) -> str:
     return f"{error['service']}: {error['code']}: {error['detail']}" if error else status.get("detail", "")
 
 
-def _waits(status: Mapping[str, Any]) -> list[str]:
-    """Return what keeps the target from a release, each in a few words."""
-    pause = status.get("pause")
-    waits = [f"paused by {pause['by']}: {pause['why']}"] if pause else []
-    waits += [f"held: {hold['reason']}" for hold in status.get("holds", [])]
-    waits += [f"{push['tag']} waits for its age" for push in status.get("waiting", [])]
-    wait = status.get("stage")
-    if wait and wait["reason"] == "STAGE_WAITING":
-        until = datetime.fromisoformat(wait["until"])
-        waits += [f"{wait['tag']} waits for its stage until {until:%Y-%m-%d %H:%M:%S} UTC"]
-    waits += [f"window opens {status['window_opens']}"] if status.get("window_opens") else []
-    return waits
+def _notes(status: Mapping[str, Any]) -> list[str]:
+    """Return what is unusual about the target or keeps it from a release, each in a few words."""
+    pause, rollback, rejected = (status.get(key) for key in ("pause", "rolled_back", "rejected"))
+    unread = status.get("not_read")
+    notes = [f"paused by {pause['by']}: {pause['why']}"] if pause else []
+    notes += [_hold(hold) for hold in status.get("holds", [])]
+    notes += [f"push of {rejected['tag']} rejected: {rejected['reason']}: {rejected['detail']}"] if rejected else []
+    notes += [f"rolled back to version {rollback['version']}: {rollback['why']}"] if rollback else []
+    notes += [f"{push['tag']} waits for its age" for push in status.get("waiting", [])]
+    notes += _stage(status.get("stage"))
+    notes += [f"window opens {status['window_opens']}"] if status.get("window_opens") else []
+    notes += ["traffic was moved outside Slipway: DRIFT"] if status.get("routing_changed_outside") else []
+    notes += ["the agent is disabled in Foundry"] if status.get("enabled") is False else []
+    notes += [f"not read from Foundry: {unread['code']}: {unread['detail']}"] if unread else []
+    return notes
+
+
+def _hold(hold: Mapping[str, Any]) -> str:
+    return f"{(hold['digest'] or hold['fingerprint'])[:SHORT_DIGEST]} is held: {hold['reason']}"
+
+
+def _stage(wait: Mapping[str, Any] | None) -> list[str]:
+    if not wait or wait["reason"] != "STAGE_WAITING":
+        return []
+    until = datetime.fromisoformat(wait["until"])
+    return [f"{wait['tag']} waits for its stage until {until:%Y-%m-%d %H:%M:%S} UTC"]
 
 
 def _milliseconds(text: str | None) -> float | None:

@@ -84,7 +84,7 @@ def target(agent: str, state: str = "LIVE", *, project: str = "default", stage: 
     """A row of the board."""
     row: Item = {"target": target_of(agent, project), "agent": agent, "project": project, "stage": stage}
     row |= {"repository": f"agents/{agent}"}
-    row |= {"live": "1", "live_tag": "v1", "desired_tag": "v1", "state": state, "state_tag": "v1", "waits": []}
+    row |= {"live": "1", "live_tag": "v1", "desired_tag": "v1", "state": state, "state_tag": "v1", "notes": []}
     row |= {"severity": severity, "is_open": is_open, "since": NOON.timestamp() * 1000, "detail": "", "next": None}
     return row | more
 
@@ -103,7 +103,7 @@ def stages(agent: str, **production: Any) -> list[Item]:
     return [
         target(agent, project="staging", live="2", live_tag="v2", state_tag="v2"),
         target(agent, "STAGE_WAITING", project="prod-eu", stage=2, state_tag="v2",
-               waits=["v2 waits for its stage until 2026-11-25 13:00:00 UTC"]),
+               notes=["v2 waits for its stage until 2026-11-25 13:00:00 UTC"]),
         target(agent, project="prod-us", stage=3, **production),
         target(agent, "CHECK_FAILED", project="prod-asia", stage=3, severity="error", state_tag="v2",
                detail="answered wrongly", next="Fix it."),
@@ -119,7 +119,7 @@ TARGETS = (
     target("billing-agent", "APPROVAL_WAITING", severity="warning", desired_tag="v2", state_tag="v2"),
     target(LONG_NAME, "verified", is_open=True, live_tag="release-" + "2026-11-29-" * 8, state_tag="v" + "1" * 120),
     target("new-agent", "NO_PUSH_YET", live=None, live_tag=None, desired_tag=None, state_tag=None, since=None),
-    target("paused-agent", "PAUSED", severity="warning", waits=["paused by ann: an incident"]),
+    target("paused-agent", "PAUSED", severity="warning", notes=["paused by ann: an incident"]),
 )
 STAGED = (
     *stages("greeter"),

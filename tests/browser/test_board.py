@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.chromium import LINES, PHONE, OpenView, assert_fits
@@ -39,6 +41,40 @@ def test_the_board_is_the_first_view_and_shows_each_target(server: TelemetryServ
     expect(page.locator(ROWS)).to_have_count(len(TARGETS))
 
 
+def test_the_board_names_the_signer_and_the_project(server: TelemetryServer, visit: OpenView) -> None:
+    signed = target("signed-agent", live_signer="key signing/release.pub")
+    server.telemetry.board = board_of(target("hello-agent"), signed, target("hello-agent", project="prod-eu"))
+    page = visit("board")
+    expect(page.locator(ROWS).filter(has_text="signed-agent")).to_contain_text("version 1, signed")
+    expect(page.get_by_title("signed by key signing/release.pub")).to_be_visible()
+    expect(page.locator(ROWS).filter(has_text="hello-agent").locator("th")).to_have_text(
+        ["hello-agent", "hello-agent @prod-eu"]
+    )
+    expect(page.locator(".board thead th").nth(1)).to_have_text("Live")
+
+
+def test_a_command_can_be_copied_with_the_option_of_the_local_stack(server: TelemetryServer, visit: OpenView) -> None:
+    advice = "Fix the image; or run slipway release a --image agents/a:v1.2. Else run slipway retry a to repeat it."
+    server.telemetry.board = board_of(target("a", "CHECK_FAILED", severity="error", next=advice))
+    page = visit("board", permissions=["clipboard-read", "clipboard-write"])
+    expect(page.locator(".board .command code")).to_have_text(
+        ["slipway release a --image agents/a:v1.2 --local", "slipway retry a --local"]
+    )
+    page.get_by_role("button", name="Copy slipway retry a --local").click()
+    expect(page.locator(".copy").last).to_have_text("copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "slipway retry a --local"
+
+
+def test_the_board_is_shown_before_the_records_have_arrived(server: TelemetryServer, visit: OpenView) -> None:
+    server.telemetry.board = board_of(*TARGETS)
+    server.send(push("t1", "hello-agent"))
+    page = visit("board")
+    page.route("**/_local/stream", lambda route: None)  # the records never arrive
+    page.reload(wait_until="commit")
+    expect(page.locator(ROWS)).to_have_count(len(TARGETS))
+    expect(page.locator(".masthead .state")).to_have_text("Connecting …")
+
+
 def test_agents_stand_down_and_their_stages_across(server: TelemetryServer, visit: OpenView) -> None:
     server.telemetry.board = board_of(*STAGED)
     server.send([*push("t1", "greeter@prod-eu"), *push("t2", "greeter@staging", 5), *push("t3", "hello-agent", 9)])
@@ -51,7 +87,10 @@ def test_agents_stand_down_and_their_stages_across(server: TelemetryServer, visi
             expect(cells.nth(index)).to_contain_text(text)
     expect(cells.nth(2).locator(".project")).to_have_text(["prod-us", "prod-asia"])
     expect(cells.nth(2)).to_contain_text("answered wrongly")
-    expect(page.locator(ROWS).filter(has_text="hello-agent").locator("td").last).not_to_contain_text("v1")
+    unstaged = page.locator(ROWS).filter(has_text="hello-agent")
+    expect(unstaged.locator("td")).to_have_text(re.compile("^v1 version 1.*LIVE"))
+    expect(unstaged.locator(".project")).to_have_count(0)
+    expect(page.locator(ROWS).filter(has_text="billing-agent").locator("td")).to_have_count(3)
     cells.nth(1).get_by_role("link", name="prod-eu").click()
     expect(page.locator(".push")).to_have_count(1)
     page.get_by_label("Agent", exact=True).select_option("greeter")

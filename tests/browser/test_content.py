@@ -17,8 +17,9 @@ from tests.browser.telemetry_server import TelemetryServer
 ROOT = Path(__file__).resolve().parents[2]
 TELEMETRY = (ROOT / "docs" / "reference" / "telemetry.md").read_text()
 KNOWN_METRICS = "import('/page/metrics.js').then(({METRICS}) => METRICS.map(([name, , ...rest]) => [name, ...rest]))"
-USED_REASONS = """Promise.all([import("/page/store.js"), import("/page/tree.js")])
-  .then(([store, tree]) => [...store.CONTINUES, ...store.SUCCEEDED, ...tree.WAIT_LABELS.keys()])"""
+USED_REASONS = """Promise.all(["store", "tree", "trace"].map((name) => import(`/page/${name}.js`)))
+  .then(([store, tree, trace]) => [...store.CONTINUES, ...store.SUCCEEDED, ...tree.WAIT_LABELS.keys(),
+    ...trace.BEGINS_NOTHING])"""
 REASON_TEXT = """async (code) => {
   const text = await (await fetch(`/reasons/${code}`)).text();
   const { renderMarkdown } = await import("/page/reasons.js");
@@ -40,6 +41,28 @@ def test_a_wait_of_a_day_is_shortened_so_that_the_steps_are_visible(server: Tele
     create = page.locator(".span").filter(has_text="create").locator(".bar").bounding_box()
     assert create is not None
     assert create["width"] > 20
+
+
+def test_a_message_that_found_the_lease_taken_is_no_release(server: TelemetryServer, visit: OpenView) -> None:
+    server.send([
+        *push("t1", "hello-agent"),
+        decision("LEASE_TAKEN", after=1, parent="r2", agent="hello-agent"),
+        span("release", "r2", parent="t1-push", after=1, took=0.1, agent="hello-agent"),
+        decision("LEASE_TAKEN", after=3, trace="t2", agent="hello-agent"),
+        decision("PRUNED_STALE", after=4, trace="t3", agent="hello-agent", step="prune", version="1"),
+    ])  # fmt: skip
+    page = visit("releases")
+    expect(page.locator(".push .reason")).to_have_text(["✓LIVE"])
+    expect(page.locator(".release .line .reason")).to_contain_text(["ACCEPTED", "CREATE", "LEASE_TAKEN", "LIVE"])
+    page.get_by_role("link", name="Decisions").click()
+    expect(page.locator("#decisions .line:has(.trace)")).to_have_count(4)
+    expect(page.locator("#decisions .line")).to_have_count(6)
+
+
+def test_a_decision_without_a_detail_says_what_its_reason_means(server: TelemetryServer, visit: OpenView) -> None:
+    server.send(push("t1", "hello-agent"))
+    page = visit("decisions")
+    expect(page.locator(".line").filter(has_text="LIVE")).to_contain_text(Reason.LIVE.meaning)
 
 
 def test_two_agents_of_one_push_have_separate_waits(server: TelemetryServer, visit: OpenView) -> None:
@@ -73,7 +96,7 @@ def test_the_page_knows_the_metrics_of_the_reference(server: TelemetryServer, vi
 
 def test_every_reason_that_the_page_uses_exists(server: TelemetryServer, visit: OpenView) -> None:
     reasons = visit().evaluate(USED_REASONS)
-    assert {"LIVE", "BEGIN", "APPROVAL_WAITING"} <= set(reasons) <= set(Reason.__members__)
+    assert {"LIVE", "BEGIN", "APPROVAL_WAITING", "LEASE_TAKEN"} <= set(reasons) <= set(Reason.__members__)
 
 
 def test_counters_are_added_up_and_histograms_averaged(server: TelemetryServer, visit: OpenView) -> None:

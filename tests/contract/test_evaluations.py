@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from core.evaluation import EvaluationRun, RowScore, RunStatus, ServiceCriterion
+from core.evaluation import MAX_ROWS_BYTES, MAX_ROWS_VALUES, EvaluationRun, RowScore, RunStatus, ServiceCriterion
 from handlers.gateways.errors import PermanentError, TransientError
-from handlers.gateways.foundry.evaluations import MAX_ROWS_BYTES, MAX_ROWS_VALUES
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.evaluations import InMemoryEvaluations
 from handlers.gateways.in_memory.foundry import InMemoryFoundry

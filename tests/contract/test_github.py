@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from core.commit_status import CommitDeployment, CommitState, ShownStatus
 from core.model import SecretValue
@@ -164,13 +166,26 @@ async def test_a_fault_is_worth_a_retry(real: Server, fault: dict[str, Any]) -> 
     assert raised.value.service == "GitHub"
 
 
-async def test_a_rate_limit_says_until_when(real: Server) -> None:
+@pytest.mark.parametrize("status", [403, 429])
+async def test_a_rate_limit_says_until_when(real: Server, status: int) -> None:
     reset = str(int(real.clock.now().timestamp()) + 1800)
     limits = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
-    await plan_faults(real.server.url, {"path": "/statuses$", "status": 403, "headers": limits})
+    await plan_faults(real.server.url, {"path": "/statuses$", "status": status, "headers": limits})
     with pytest.raises(TransientError) as raised:
         await real.ensure(QUEUED)
     assert 1790 < (raised.value.retry_after or 0) <= 1800
+
+
+@pytest.mark.parametrize("status", [403, 429])
+async def test_a_secondary_rate_limit_without_a_time_is_waited_out(real: Server, status: int) -> None:
+    message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. canary-5b1e"
+    limits = {"X-RateLimit-Limit": "5000", "X-RateLimit-Remaining": "4999", "X-RateLimit-Reset": "1"}
+    fault = {"path": "/deployments$", "status": status, "body": {"message": message}, "headers": limits}
+    await plan_faults(real.server.url, fault)
+    with pytest.raises(TransientError) as raised:
+        await real.ensure(QUEUED)
+    assert raised.value.retry_after == 60
+    assert "canary" not in str(raised.value)
 
 
 async def test_no_pause_is_longer_than_an_hour(real: Server) -> None:
@@ -197,6 +212,20 @@ async def test_a_repository_without_the_app(real: Server) -> None:
         await real.ensure(QUEUED)
 
 
+async def test_an_app_without_the_right(real: Server) -> None:
+    async with ClientSession() as session:
+        await session.put(f"{real.server.url}/_local/github", json={"without_right": ["contoso/support"]})
+    with pytest.raises(PermanentError, match="422: sign in as the App on contoso/support"):
+        await real.ensure(QUEUED)
+
+
+async def test_the_environment_of_an_agent_that_is_called_production(real: Server) -> None:
+    target = replace(RELEASE, target="production")
+    await real.ensure(SUCCESS, release=target)
+    await real.ensure(SUCCESS, release=replace(target, generation=4))
+    assert (real.states(0), real.states(1)) == (["success", "inactive"], ["success"])
+
+
 async def test_a_commit_that_was_never_pushed(real: Server) -> None:
     real.server.switches.unknown_commits = [RELEASE.revision]
     with pytest.raises(PermanentError, match="422: create a deployment"):
@@ -211,11 +240,22 @@ async def test_the_key_of_another_app(real: Server) -> None:
 
 async def test_a_key_in_one_line_is_one(real: Server) -> None:
     """The portal's field for a secret's value has one line."""
-    in_one_line = replace(real.app, private_key=SecretValue(KEY.replace("\n", " ")))
-    assert list(await real.github.ensure_statuses(in_one_line, RELEASE, shown(QUEUED))) == [QUEUED]
+    for number, line_end in enumerate((" ", "\\n", "\r\n"), 1):
+        in_one_line = replace(real.app, private_key=SecretValue(KEY.replace("\n", line_end)))
+        release = replace(RELEASE, generation=number)
+        assert list(await real.github.ensure_statuses(in_one_line, release, shown(QUEUED))) == [QUEUED]
 
 
-KEYS = {"empty": "", "made-up": "made-up-123", "cut": KEY[: len(KEY) // 2]}
+PUBLIC = serialization.load_pem_private_key(KEY.encode(), None).public_key()
+KEYS = {
+    "empty": "",
+    "made-up": "made-up-123",
+    "cut": KEY[: len(KEY) // 2],
+    "public": PUBLIC.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(),
+    "of a curve": ec.generate_private_key(ec.SECP256R1())
+    .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    .decode(),
+}
 
 
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
@@ -223,7 +263,7 @@ async def test_a_key_that_is_not_one(real: Server, key: str) -> None:
     broken = replace(real.app, private_key=SecretValue(key))
     with pytest.raises(PermanentError, match="KEY_UNREADABLE") as raised:
         await real.github.ensure_statuses(broken, RELEASE, shown(QUEUED))
-    assert str(raised.value) == "GitHub: KEY_UNREADABLE: sign as the App: its private key is not in PEM"
+    assert str(raised.value) == "GitHub: KEY_UNREADABLE: sign as the App: its secret is not an RSA private key in PEM"
     assert not real.server.requests
 
 

@@ -289,7 +289,9 @@ async def _resume(history: History) -> None:
 async def _release(history: History) -> None:
     if history.random.random() < 0.1:
         history.spawn(_after(history, 60.0 + 200.0 * history.random.random(), _push_again))
-    await run_command(history, lambda: user_commands.request_release(AGENT, USER, history.laptop))
+    await run_command(
+        history, lambda: user_commands.request_release(history.agents.agents[AGENT], USER, history.laptop)
+    )
 
 
 async def roll_back(history: History) -> None:

@@ -50,9 +50,13 @@ def check_reported_once(lines: Sequence[Mapping[str, object]]) -> None:
 
 
 def check_push_begins_anew(oracle: Oracle, reason: Reason) -> None:
-    """A push or command that finds the agent deleted is released in the same run."""
+    """A push or command that finds the agent deleted is released in the same run.
+
+    Unless a release was under way: it ends, and what follows it, such as a push without its signature, has a message.
+    """
     observed = oracle.release.observed_generation
-    if reason is Reason.AGENT_DELETED and all(item.user_generation > observed for item in oracle.recent_desired()):
+    is_newer = all(item.user_generation > observed for item in oracle.recent_desired())
+    if reason is Reason.AGENT_DELETED and is_newer and not oracle.deletion_ended_release:
         oracle.violations.append(f"generation {oracle.desired.generation} waits for another run after AGENT_DELETED")
 
 

@@ -81,6 +81,8 @@ class Oracle:
     agent_deletion: AgentDeletion | None = None
     """The last one."""
     agent_was_deleted: bool = False
+    deletion_ended_release: bool = False
+    """Whether a release was under way when Slipway last found the agent deleted."""
     rollback: StandingRollback | None = None
     desired_since: list[tuple[float, DesiredState]] = field(default_factory=list)
     """Every desired state with the time of its write."""

@@ -96,6 +96,8 @@ class CheckedLease(FaultyLease):
             oracle.fail(f"version {good.version} is recorded as good, but never gave the expected answer with traffic")
         check_rollback_version_is_found(oracle, before, release)
         check_rollback_goes_first(oracle, before, release)
-        if release.reason == "AGENT_DELETED" and before.reason != "AGENT_DELETED" and not oracle.agent_was_deleted:
-            oracle.fail("the agent counts as deleted, though nobody deleted it")
+        if release.reason == "AGENT_DELETED" and before.reason != "AGENT_DELETED":
+            oracle.deletion_ended_release = before.is_open
+            if not oracle.agent_was_deleted:
+                oracle.fail("the agent counts as deleted, though nobody deleted it")
         return await super().write(release)

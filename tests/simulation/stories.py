@@ -147,7 +147,9 @@ async def released_from_a_laptop(history: History) -> None:
     history.laptop = replace(history.gateways, clock=type(history.clock)(history.random.random, 600.0))
     await _push(history, "a")
     await _push(history, "b", Behaviour.WRONG_LIVE)
-    await actors.run_command(history, lambda: user_commands.request_release(AGENT, actors.USER, history.laptop))
+    await actors.run_command(
+        history, lambda: user_commands.request_release(history.agents.agents[AGENT], actors.USER, history.laptop)
+    )
     await asyncio.sleep(120)
     await _push(history, "b")
 

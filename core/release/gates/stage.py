@@ -1,6 +1,6 @@
 """stage: no version is made of an image that is held in an earlier stage, or was rolled back there, meanwhile.
 
-The image came from the stage before; that decision is older than this release.
+Nor of one that never passed that stage. The image came from the stage before; that decision is older than this release.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ Requests go through the project client's own pipeline, as questions to agents do
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,7 +15,7 @@ from azure.core.async_paging import AsyncItemPaged
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 
-from core.evaluation import EvaluationRun, RowScore, RunStatus, ServiceCriterion, needs_reference
+from core.evaluation import EvaluationRun, RowScore, RunStatus, ServiceCriterion, needs_reference, run_size_problem
 from core.service_codes import is_public
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.errors import PermanentError
@@ -33,8 +32,6 @@ RUNS_PAGE = 1
 """Runs to a page: each repeats its rows, and an answer has a limit (handlers/gateways/answer_limits.py)."""
 ITEMS_PAGE = 10
 """Results to a page: each repeats the row and, for each judge, its prompt and answer."""
-MAX_ROWS_BYTES, MAX_ROWS_VALUES = 1_500_000, 25_000
-"""Of the rows of a run: half of what an answer may have, which repeats them."""
 BROKEN = frozenset({"failed", "canceled", "cancelled"})
 ID = re.compile(r"[\w-]{1,100}")
 REPORT = re.compile(r"https://ai\.azure\.com/[\w./,%~-]{1,500}")
@@ -67,10 +64,9 @@ async def start_run(
 ) -> str:
     """Start a run; raises PermanentError with the code ROWS_TOO_LARGE for rows that could not be read back."""
     content = [{"item": dict(row)} for row in rows]
-    what, text = "start a run of an evaluation", json.dumps(content)
-    if len(text) > MAX_ROWS_BYTES or sum(map(text.count, ",[{")) > MAX_ROWS_VALUES:
-        limits = f"at most {MAX_ROWS_BYTES:,} bytes, and {MAX_ROWS_VALUES:,} commas and brackets"
-        raise PermanentError(SERVICE, "ROWS_TOO_LARGE", f"{what}: its rows with their answers may have {limits}")
+    what = "start a run of an evaluation"
+    if problem := run_size_problem(rows):
+        raise PermanentError(SERVICE, "ROWS_TOO_LARGE", f"{what}: its rows with their answers: {problem}")
     source = {"type": "jsonl", "source": {"type": "file_content", "content": content}}
     request = HttpRequest("POST", f"{PATH}/{evaluation}/runs", json={"name": name, "data_source": source})
     return await calls.send_once(what, lambda: _send(client, request, **ONCE), _id_of)

@@ -40,20 +40,20 @@ class FoundryRateLimiter:
 
     def __init__(self, reads_per_second: float = 5.0, instances: Instances | None = None, name: str = "") -> None:
         self._most = reads_per_second
-        self._polling = 0
+        self._pauses: list[float] = []
         self._share = AppShare(instances, name)
         self._next_read = 0.0
         self._sweep = asyncio.Lock()
         self._activations: deque[float] = deque(maxlen=MAX_REMEMBERED_ACTIVATIONS)
 
     @contextmanager
-    def polling(self) -> Iterator[None]:
-        """A release waits for its next poll."""
-        self._polling += 1
+    def polling(self, pause: float) -> Iterator[None]:
+        """A release waits for its next poll; alone it would make a pause of so many seconds."""
+        self._pauses.append(pause)
         try:
             yield
         finally:
-            self._polling -= 1
+            self._pauses.remove(pause)
 
     def load(self, now: float) -> LoadSnapshot:
         """The load with the release that asks counted in; ``now`` is in seconds of the monotonic clock."""
@@ -62,7 +62,7 @@ class FoundryRateLimiter:
         throttled = self._share.is_throttled(now) and self._most < float("inf")
         at_once = releases_at_once(app_rate) if throttled else float("inf")
         rate = app_rate * self._share.of_rate(now, at_once)
-        return LoadSnapshot(self._polling + 1, rate, fastest, throttled, at_once)
+        return LoadSnapshot(tuple(self._pauses), rate, fastest, throttled, at_once)
 
     def is_calm(self, now: float) -> bool:
         """True where Foundry refused nothing lately."""

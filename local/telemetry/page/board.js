@@ -1,5 +1,6 @@
-// What runs where: a row per agent, and a column per stage where there are several projects.
+// What runs where: a row per target; where agents have stages a row per agent, and a column per stage.
 
+import { withCommands } from "./commands.js";
 import { h, keyed, setText } from "./dom.js";
 import { STATES, matches, query } from "./filter.js";
 import { badge } from "./lines.js";
@@ -8,6 +9,7 @@ import { ago, clock } from "./time.js";
 
 const HEADINGS = ["Agent", "Live", "State", "Since", "What to know"];
 const CELLS = ["name", "live", "state", "since", "note"];
+const DEFAULT_PROJECT = "default";
 
 export class Board {
   constructor(element, store) {
@@ -24,13 +26,13 @@ export class Board {
   show({ filter = {} }) {
     const all = this.store.board;
     const shown = all.filter((row) => matches(row, filter, textOf));
-    const hasStages = new Set(all.map((row) => row.project)).size > 1;
+    const stages = Math.max(...all.map((row) => row.stage), 1);
     this.#showCounts(all, filter);
     this.table.hidden = shown.length === 0;
     this.none.hidden = shown.length > 0;
     setText(this.none, all.length === 0 ? "No target is known: agents.yaml names no agent, or its state could not be read." : "No target matches the filter.");
-    this.table.classList.toggle("matrix", hasStages);
-    if (hasStages) this.#showStages(shown, filter);
+    this.table.classList.toggle("matrix", stages > 1);
+    if (stages > 1) this.#showStages(shown, stages, filter);
     else this.#showList(shown, filter);
     return [shown.length, all.length];
   }
@@ -52,33 +54,43 @@ export class Board {
     keyed(this.head, HEADINGS, { key: (name) => name, make: (name) => h("th", { scope: "col", role: "columnheader" }, name) });
     keyed(this.body, rows, {
       key: (row) => row.target,
-      version: (row) => `${JSON.stringify(row)} ${query(filter)}`,
+      version: (row) => `${row.text} ${query(filter)}`,
       make: (row) => {
-        const cells = [agentLink(row.agent), liveImage(row), stateOf(row), since(row), note(row)];
+        const cells = [nameOf(row), liveImage(row), stateOf(row), since(row), note(row)];
         return h("tr", { role: "row", class: tone(row.about) }, cells.map((cell, index) => h(index === 0 ? "th" : "td", { role: index === 0 ? "rowheader" : "cell", class: CELLS[index], scope: index === 0 ? "row" : null }, cell)));
       },
     });
   }
 
-  #showStages(rows, filter) {
-    const stages = Array.from({ length: Math.max(...this.store.board.map((row) => row.stage)) }, (_, index) => index + 1);
-    this.table.style.setProperty("--stages", stages.length);
-    keyed(this.head, ["Agent", ...stages.map((stage) => `Stage ${stage}`)], { key: (name) => name, make: (name) => h("th", { scope: "col", role: "columnheader" }, name) });
-    keyed(this.body, [...new Set(rows.map((row) => row.agent))], {
-      key: (agent) => agent,
-      version: (agent) => `${JSON.stringify(rows.filter((row) => row.agent === agent))} ${stages} ${query(filter)}`,
-      make: (agent) =>
-        h("tr", { role: "row" }, h("th", { scope: "row", role: "rowheader", class: "name" }, agentLink(agent)), stages.map((stage) => {
-          const targets = rows.filter((row) => row.agent === agent && row.stage === stage);
-          return h("td", { role: "cell", class: targets.length > 0 ? "cell" : "cell none" }, targets.length > 0 ? [h("span", { class: "stage" }, `Stage ${stage}`), targets.map(targetOf)] : h("span", { class: "quiet" }, "–"));
-        })),
+  #showStages(rows, stages, filter) {
+    const staged = new Set(this.store.board.filter((row) => row.stage > 1).map((row) => row.agent));
+    this.table.style.setProperty("--stages", stages);
+    const numbers = Array.from({ length: stages }, (_, index) => index + 1);
+    keyed(this.head, ["Agent", ...numbers.map((stage) => `Stage ${stage}`)], { key: (name) => name, make: (name) => h("th", { scope: "col", role: "columnheader" }, name) });
+    keyed(this.body, [...Map.groupBy(rows, (row) => row.agent)], {
+      key: ([agent]) => agent,
+      version: ([, targets]) => `${targets.map((row) => row.text)} ${stages} ${query(filter)}`,
+      make: ([agent, targets]) =>
+        h("tr", { role: "row" }, h("th", { scope: "row", role: "rowheader", class: "name" }, agentLink(agent)), staged.has(agent) ? numbers.map((stage) => stageCell(stage, targets)) : h("td", { role: "cell", class: "cell whole", colspan: stages }, targets.map((row) => targetOf(row, row.project !== DEFAULT_PROJECT)))),
     });
   }
 }
 
+function stageCell(stage, targets) {
+  const here = targets.filter((row) => row.stage === stage);
+  if (here.length === 0) return h("td", { role: "cell", class: "cell none" }, h("span", { class: "quiet" }, "–"));
+  return h("td", { role: "cell", class: "cell" }, h("span", { class: "stage" }, `Stage ${stage}`), here.map((row) => targetOf(row, true)));
+}
+
 /** A target of a stage: its project, what it runs, its state, and what to know. */
-function targetOf(row) {
-  return h("div", { class: `target ${tone(row.about)}` }, h("a", { class: "project", href: `#/releases${query({ agent: row.target })}`, "data-focus": `board-${row.target}` }, row.project), liveImage(row), h("span", { class: "now" }, stateOf(row), " ", since(row)), note(row));
+function targetOf(row, hasProject) {
+  const project = hasProject && h("a", { class: "project", href: `#/releases${query({ agent: row.target })}`, "data-focus": `board-${row.target}` }, row.project);
+  return h("div", { class: `target ${tone(row.about)}` }, project, h("div", { class: "now" }, liveImage(row), h("span", {}, stateOf(row), " ", since(row))), note(row));
+}
+
+function nameOf(row) {
+  const link = h("a", { href: `#/releases${query({ agent: row.target })}`, "data-focus": `board-${row.target}` }, row.agent);
+  return row.project === DEFAULT_PROJECT ? link : [link, h("span", { class: "quiet" }, ` @${row.project}`)];
 }
 
 function agentLink(agent) {
@@ -86,7 +98,7 @@ function agentLink(agent) {
 }
 
 function liveImage(row) {
-  if (!row.live) return h("span", { class: "quiet" }, "nothing");
+  if (!row.live) return h("span", { class: "quiet" }, "nothing is live");
   const coming = row.desired_tag && row.desired_tag !== row.live_tag;
   return h("span", { class: "image" }, row.live_tag ? [h("code", {}, row.live_tag), " "] : null, h("span", { class: "quiet" }, `version ${row.live}`), row.live_signer ? h("span", { class: "quiet", title: `signed by ${row.live_signer}` }, ", signed") : null, coming ? h("span", { class: "coming" }, h("span", { class: "quiet" }, " desired "), h("code", {}, row.desired_tag)) : null);
 }
@@ -105,11 +117,11 @@ function since(row) {
 }
 
 function note(row) {
-  const lines = [...row.waits, row.detail].filter(Boolean);
+  const lines = [...row.notes, row.detail].filter(Boolean);
   if (lines.length === 0 && !row.next) return null;
-  return h("div", { class: "notes" }, lines.map((line) => h("p", {}, line)), row.next ? h("p", { class: "quiet next" }, row.next) : null);
+  return h("div", { class: "notes" }, lines.map((line) => h("p", {}, line)), row.next ? h("p", { class: "quiet next" }, withCommands(row.next, row.target)) : null);
 }
 
 function textOf(row) {
-  return JSON.stringify(Object.values(row));
+  return row.text;
 }

@@ -3,6 +3,7 @@
 import { h, keyed, setText } from "./dom.js";
 import { matches } from "./filter.js";
 import { decisionLine } from "./lines.js";
+import { releaseId } from "./trace.js";
 
 const PAGE = 150;
 
@@ -38,7 +39,7 @@ export class Decisions {
     if (reset) setText(this.spoken, `${shown.length} decisions`);
     keyed(this.list, shown.slice(0, this.#limit), {
       key: (line) => line.key,
-      make: (line) => decisionLine(line, { open: this.#open.has(line.key), onOpen: (key, open) => (open ? this.#open.add(key) : this.#open.delete(key)) }),
+      make: (line) => decisionLine(line, { hasRelease: this.store.hasRelease(releaseId(line)), open: this.#open.has(line.key), onOpen: (key, open) => (open ? this.#open.add(key) : this.#open.delete(key)) }),
     });
     return [shown.length, this.store.decisions.length - (all.length - shown.length)];
   }

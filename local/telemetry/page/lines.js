@@ -1,11 +1,15 @@
 // A decision as a line: time, reason, agent, what it is about; all other properties on demand.
 
+import { withCommands } from "./commands.js";
 import { h } from "./dom.js";
+import { meanings } from "./reasons.js";
 import { tone } from "./store.js";
 import { duration, timestamp } from "./time.js";
 import { releaseId } from "./trace.js";
 
 const MARKS = { good: "✓", bad: "✕", warn: "!", on: "→", calm: "·" };
+/** Causes of a release other than a push, in words. */
+export const CAUSES = { secret: "rotated secret", configuration: "changed agents.yaml", person: "a person" };
 const SHOWN = new Set(["at", "agent", "reason", "severity", "repository", "tag", "detail", "help"]);
 
 /** A badge with the reason, which opens the reason's page. */
@@ -13,14 +17,14 @@ export function badge(about, focus) {
   const kind = tone(about);
   return h(
     "button",
-    { type: "button", class: `reason ${kind}`, "data-reason": about.reason, "data-help": about.help, "data-focus": focus, "aria-haspopup": "dialog" },
+    { type: "button", class: `reason ${kind}`, "data-reason": about.reason, "data-help": about.help, "data-agent": about.agent, "data-focus": focus, "aria-haspopup": "dialog" },
     h("span", { class: "mark", "aria-hidden": "true" }, MARKS[kind]),
     about.reason ?? "?",
   );
 }
 
 /** A decision; with `since` in milliseconds its time is relative to that. */
-export function decisionLine(record, { since = null, open = false, onOpen = () => {} } = {}) {
+export function decisionLine(record, { since = null, open = false, onOpen = () => {}, hasRelease = false } = {}) {
   const { about } = record;
   const more = h("button", { type: "button", class: "more", "aria-expanded": String(open), "aria-label": "All properties", "data-focus": `more-${record.key}` }, "⋯");
   const rest = h("div", { class: "rest", hidden: !open });
@@ -39,7 +43,7 @@ export function decisionLine(record, { since = null, open = false, onOpen = () =
     h("span", { class: "why" }, badge(about, `reason-${record.key}`)),
     h("span", { class: "who" }, about.agent ?? "–"),
     h("span", { class: "what" }, subject(about)),
-    h("span", { class: "open" }, since === null && record.trace ? toRelease(record) : null, more),
+    h("span", { class: "open" }, hasRelease ? toRelease(record) : null, more),
     rest,
   );
 }
@@ -75,9 +79,9 @@ function subject(about) {
     image(about) ? h("code", { class: "image" }, image(about)) : null,
     versions(about) ? h("span", { class: "versions" }, versions(about)) : null,
     about.images !== undefined ? h("span", { class: "versions" }, `${about.versions ?? "?"} of ${about.limit ?? "?"} versions`) : null,
-    about.detail ? h("span", { class: "detail" }, about.detail) : null,
-    urgent && about.help ? h("span", { class: "help" }, about.help) : null,
-    ].flatMap((part) => [part, " "]);
+    about.detail ? h("span", { class: "detail" }, about.detail) : h("span", { class: "quiet" }, meanings.get(about.reason) ?? ""),
+    urgent && about.help ? h("span", { class: "help" }, withCommands(about.help, about.agent)) : null,
+  ].flatMap((part) => [part, " "]);
 }
 
 function after(record, since) {

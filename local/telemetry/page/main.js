@@ -5,7 +5,7 @@ import { Board } from "./board.js";
 import { Decisions } from "./decisions.js";
 import { FilterBar, query } from "./filter.js";
 import { Metrics } from "./metrics.js";
-import { openReasons } from "./reasons.js";
+import { openReasons, readMeanings } from "./reasons.js";
 import { Releases } from "./releases.js";
 import { Store } from "./store.js";
 import { listen } from "./stream.js";
@@ -51,8 +51,8 @@ function decoded(text) {
 
 function show(arrived = false) {
   scheduled = false;
-  if (!ready) return;
   const { view, ...rest } = route();
+  if (!ready && (view !== "board" || store.board.length === 0)) return;
   const { empty } = store;
   section("empty").hidden = !empty;
   section("filter").hidden = empty;
@@ -71,6 +71,7 @@ function show(arrived = false) {
 }
 
 function count(view) {
+  if (!ready) return "";
   const counts = { board: store.board.length, releases: store.releases().length, decisions: store.decisions.length, metrics: store.metrics.size };
   return counts[view] === 0 ? "" : counts[view].toLocaleString("en");
 }
@@ -118,6 +119,9 @@ function scheduleBoard() {
   setTimeout(readBoard, 500);
 }
 
+/** The board is shown before the records of many releases have arrived. */
+const opened = Promise.all([readBoard(), readMeanings()]).then(() => show());
+
 listen({
   begin() {
     store.clear();
@@ -128,7 +132,8 @@ listen({
     scheduleShow();
   },
   async caughtUp() {
-    if (!ready || document.body.dataset.state !== "live") await readBoard();
+    await opened;
+    if (document.body.dataset.state === "stopped") await readBoard();
     ready = true;
     broken.hidden = true;
     showLive();
@@ -138,7 +143,7 @@ listen({
 });
 
 function showLive() {
-  setState("live", store.newest > 0 ? `Live · ${ago(store.newest)}` : "Live · no data yet");
+  setState("live", store.newest > 0 ? `Connected · newest record ${ago(store.newest)}` : "Connected · no records yet");
 }
 
 openReasons(section("reason"));

@@ -1,31 +1,45 @@
 // Shows a reason's page of docs/reference/reasons/ in a dialog.
 
+import { withCommands } from "./commands.js";
 import { h } from "./dom.js";
 
 /** Make every badge of the page open its reason. */
 export function openReasons(dialog) {
   document.addEventListener("click", (event) => {
     const badge = event.target.closest("button[data-reason]");
-    if (badge) open(dialog, badge.dataset.reason, badge.dataset.help ?? "");
+    if (badge) open(dialog, badge.dataset);
   });
   dialog.addEventListener("click", (event) => {
     const link = event.target.closest("button[data-page]");
-    if (link) open(dialog, link.dataset.page, "");
+    if (link) open(dialog, { reason: link.dataset.page });
     else if (event.target === dialog) dialog.close(); // a click beside it
   });
 }
 
-async function open(dialog, reason, help) {
+/** Open the page of a reason, with what to do about an agent. */
+async function open(dialog, { reason, help = "", agent = "" }) {
   const close = h("button", { type: "button", class: "close", "aria-label": "Close", click: () => dialog.close() }, "✕");
   const body = h("div", { class: "page" }, h("p", { class: "quiet" }, "…"));
   dialog.replaceChildren(
     h("header", {}, h("h2", { id: "reason-title" }, reason), close),
-    help ? h("p", { class: "help" }, help) : "",
     body,
     h("footer", {}, h("a", { href: `#/decisions?reason=${encodeURIComponent(reason)}`, click: () => dialog.close() }, "Decisions with this reason")),
   );
   if (!dialog.open) dialog.showModal();
-  body.replaceChildren(...(await page(reason)));
+  const [meaning, ...rest] = await page(reason);
+  body.replaceChildren(meaning, ...(help ? [h("p", { class: "help" }, withCommands(help, agent))] : []), ...rest);
+}
+
+/** What each reason means, from the index of the pages; filled before the first view. */
+export const meanings = new Map();
+
+export async function readMeanings() {
+  try {
+    const index = await (await fetch("/reasons/README")).text();
+    for (const [, reason, meaning] of index.matchAll(/^\| \[([A-Z_]+)\]\([A-Z_]+\.md\) \| \w+ \| (.+) \|$/gm)) meanings.set(reason, meaning.replaceAll("`", ""));
+  } catch {
+    // the stack stopped: the stream reports it
+  }
 }
 
 async function page(reason) {

@@ -2,7 +2,7 @@
 
 import { h, keyed, setText } from "./dom.js";
 import { hasWords, isOf, query } from "./filter.js";
-import { badge, image, versions } from "./lines.js";
+import { CAUSES, badge, image, versions } from "./lines.js";
 import { tone } from "./store.js";
 import { duration, timestamp } from "./time.js";
 import { Waterfall } from "./waterfall.js";
@@ -115,9 +115,9 @@ function entry(trace, current, filter) {
     h(
       "a",
       { href: address(trace.id, filter), "aria-current": current ? "true" : false, "data-focus": `push-${trace.id}` },
-      h("span", { class: "top" }, h("strong", { title: agents.join(", ") }, agents.join(", ") || h("span", { class: "quiet" }, "no agent")), h("span", { class: "codes" }, outcomes.map((line) => staticBadge(line)))),
-      h("span", { class: "mid" }, h("code", { title: cause(about) }, cause(about)), h("span", { class: "versions" }, versions(outcomes.at(-1)?.about ?? {}))),
-      h("span", { class: "low quiet" }, h("span", { class: "moment" }, timestamp(trace.begun, { brief: true })), h("span", {}, duration(trace.ended - trace.begun))),
+      h("span", { class: "top" }, h("strong", {}, agents.join(", ") || h("code", {}, subject(about))), h("span", { class: "codes" }, outcomes.map((line) => staticBadge(line)))),
+      agents.length > 0 && h("span", { class: "mid" }, h("code", {}, subject(about)), h("span", { class: "versions" }, versions(outcomes.at(-1)?.about ?? {}))),
+      h("span", { class: "low quiet" }, h("span", { class: "moment" }, timestamp(trace.begun, { brief: true }), CAUSES[about.cause] ? ` · ${CAUSES[about.cause]}` : null), h("span", {}, duration(trace.ended - trace.begun))),
     ),
   );
 }
@@ -128,6 +128,6 @@ function staticBadge(line) {
   return h("span", { class: button.className }, [...button.childNodes]);
 }
 
-function cause(about) {
+function subject(about) {
   return about.cause === "secret" ? `rotation of ${about.secret ?? "a secret"}` : image(about);
 }

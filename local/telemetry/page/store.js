@@ -15,16 +15,18 @@ export const SUCCEEDED = new Set(["LIVE"]);
 export class Store {
   serial = 0; // number of the last record; it continues after a restart of the stack, so that keys stay unique
 
-  #releases = { serial: -1, list: [] };
+  #releases = { serial: -1, list: [], ids: new Set() };
+
+  board = []; // a row per target, as the server gave it
 
   constructor() {
     this.clear();
   }
 
+  /** Forget the records; the rows of the board stay until others are read. */
   clear() {
     this.#releases.serial = -1;
     this.decisions = []; // oldest first
-    this.board = []; // a row per target, as the server gave it
     this.traces = new Map();
     this.metrics = new Map(); // name -> series key -> {about, points}
     this.newest = 0;
@@ -67,13 +69,22 @@ export class Store {
 
   /** Replace the rows of the board. */
   setBoard(rows) {
-    this.board = rows.map((row) => ({ ...row, about: { agent: row.target, reason: row.state, severity: row.severity, open: row.is_open, detail: row.detail } }));
+    this.board = rows.map((row) => ({ ...row, text: JSON.stringify(Object.values(row)), about: { agent: row.target, reason: row.state, severity: row.severity, open: row.is_open, detail: row.detail } }));
   }
 
   /** All releases, newest first: a rollback or a rotation has a row of its own, also in the trace of an earlier push. */
   releases() {
-    if (this.#releases.serial !== this.serial) this.#releases = { serial: this.serial, list: this.#merged() };
+    if (this.#releases.serial !== this.serial) {
+      const list = this.#merged();
+      this.#releases = { serial: this.serial, list, ids: new Set(list.map(({ id }) => id)) };
+    }
     return this.#releases.list;
+  }
+
+  /** Whether a decision belongs to one of the releases; those of the timers belong to none. */
+  hasRelease(id) {
+    this.releases();
+    return this.#releases.ids.has(id);
   }
 
   /** A release by its id, or the newest of a trace. */

@@ -1,6 +1,8 @@
 // A trace, and the releases in it.
 
 const BACKGROUND_STEPS = new Set(["prune", "resume"]);
+/** Reasons of a message that found nothing to do: they begin no release. */
+export const BEGINS_NOTHING = new Set(["LEASE_TAKEN"]);
 
 /** The id of the release that a decision belongs to. */
 export function releaseId({ trace, about }) {
@@ -41,7 +43,7 @@ export class Trace {
   /** The last decision about each agent; also about none, for a push that no agent uses. */
   get outcomes() {
     const last = new Map();
-    for (const line of this.decisions) last.set(line.about.agent ?? "", line);
+    for (const line of this.decisions) if (!BEGINS_NOTHING.has(line.about.reason)) last.set(line.about.agent ?? "", line);
     return [...last.values()];
   }
 
@@ -61,7 +63,7 @@ export class Trace {
 function split(trace) {
   const parts = new Map();
   for (const line of trace.decisions) {
-    if (BACKGROUND_STEPS.has(line.about.step)) continue;
+    if (BACKGROUND_STEPS.has(line.about.step) || BEGINS_NOTHING.has(line.about.reason)) continue;
     const id = releaseId(line);
     if (!parts.has(id)) parts.set(id, new Trace(id));
     parts.get(id).add(line);
@@ -80,7 +82,7 @@ function split(trace) {
     const owned = ancestors(trace, span.id).map(({ id }) => owners.get(id)).find(Boolean);
     for (const id of owned ?? [nearest([...parts.values()], span)]) parts.get(id).add(span);
   }
-  const rest = trace.lines.filter((line) => line.kind !== "decision");
+  const rest = trace.lines.filter((line) => line.kind !== "decision" || BEGINS_NOTHING.has(line.about.reason));
   for (const line of rest) parts.get(nearest([...parts.values()], line)).add(line);
   return [...parts.values()].sort((a, b) => a.begun - b.begun);
 }

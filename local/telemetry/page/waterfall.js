@@ -1,8 +1,9 @@
 // One trace: a header, its spans on a time axis, and its decisions.
 
 import { axis } from "./axis.js";
+import { withCommands } from "./commands.js";
 import { h, keyed, setText } from "./dom.js";
-import { badge, decisionLine, image, otherLine, propertyList, versions } from "./lines.js";
+import { CAUSES, badge, decisionLine, image, otherLine, propertyList, versions } from "./lines.js";
 import { tone } from "./store.js";
 import { clock, duration, timestamp } from "./time.js";
 import { rows } from "./tree.js";
@@ -32,6 +33,7 @@ export class Waterfall {
     this.#showHeader(trace);
     this.table.hidden = this.key.hidden = allRows.length === 0;
     this.lines.classList.toggle("same", new Set(trace.decisions.map((line) => line.about.agent)).size < 2);
+    this.lines.classList.toggle("same-image", new Set(trace.decisions.map((line) => image(line.about)).filter(Boolean)).size < 2);
     const hidden = allRows.length > 0 ? this.#showSpans(trace, allRows) : 0;
     this.#showNotes(trace, hidden, trace.lines.length - MAX_ROWS);
     const onOpen = (key, open) => (open ? this.#opened.add(key) : this.#opened.delete(key));
@@ -57,17 +59,17 @@ export class Waterfall {
     const { outcomes } = trace;
     const agents = outcomes.map((line) => line.about.agent).filter(Boolean);
     const parts = [
-      h("h2", { tabindex: "-1" }, agents.join(", ") || image(about) || "Unused push"),
+      h("h2", { tabindex: "-1" }, agents.join(", ") || image(about) || "Push without an image"),
       h("p", { class: "outcome" }, outcomes.map((line) => badge(line.about, `outcome-${line.about.agent}`)), h("span", { class: "versions" }, versions(outcomes.at(-1)?.about ?? {}))),
       propertyList([
         ["image", h("code", {}, image(about) || "–")],
         ["begun", h("span", {}, timestamp(trace.begun))],
         ["took", duration(trace.ended - trace.begun)],
-        ["cause", about.cause ?? "–"],
+        ["cause", CAUSES[about.cause] ?? about.cause ?? "–"],
         ["digest", h("code", { class: "digest" }, about.digest ?? "–")],
         ["trace", h("code", {}, [...trace.traces].join(", "))],
       ]),
-      outcomes.filter((line) => line.about.severity !== "info").map((line) => h("p", { class: `advice ${tone(line.about)}` }, [line.about.detail, line.about.help].filter(Boolean).join(" — "))),
+      outcomes.filter((line) => line.about.severity !== "info").map((line) => h("p", { class: `advice ${tone(line.about)}` }, line.about.detail ? h("span", {}, line.about.detail) : null, " ", line.about.help ? h("span", { class: "help" }, withCommands(line.about.help, line.about.agent)) : null)),
     ];
     keyed(this.head, [parts], { key: () => trace.id, version: () => trace.changes, make: () => h("div", {}, parts) });
   }

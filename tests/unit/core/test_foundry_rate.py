@@ -20,7 +20,7 @@ from core.foundry_rate import (
     takes_releases,
 )
 
-THROTTLED = LoadSnapshot(20, 0.5, throttled=True, releases_at_once=2.5)
+THROTTLED = LoadSnapshot((2.0,) * 19, 0.5, throttled=True, releases_at_once=2.5)
 
 
 def test_after_a_429_the_releases_that_began_first_go_on() -> None:

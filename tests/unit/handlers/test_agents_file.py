@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.agents_file import load_agents_file
+from handlers.agents_file import MAX_FILE_BYTES, load_agents_file
 from handlers.settings import ConfigError, Settings
 from tests.simulation.scene import ENVIRONMENT
 
@@ -48,3 +48,18 @@ def test_a_changed_dataset_is_read_again(tmp_path: Path) -> None:
     write(tmp_path / "agents.yaml", FILE, 4)
     with pytest.raises(ConfigError, match=r"rows\.jsonl cannot be read: No such file"):
         questions()
+
+
+@pytest.mark.parametrize(("kind", "problem"), [("pipe", "it is not a file"), ("huge", "File too large")])
+def test_what_is_not_a_file_of_that_kind_is_not_read(tmp_path: Path, kind: str, problem: str) -> None:
+    (tmp_path / "data").mkdir()
+    settings = replace(Settings.from_env(ENVIRONMENT), agents_file=str(tmp_path / "agents.yaml"))
+    write(tmp_path / "agents.yaml", FILE, 1)
+    rows = tmp_path / "data/rows.jsonl"
+    if kind == "pipe":
+        os.mkfifo(rows)
+    else:
+        rows.touch()
+        os.truncate(rows, MAX_FILE_BYTES + 1)
+    with pytest.raises(ConfigError, match=rf"rows\.jsonl cannot be read: {problem}"):
+        load_agents_file(settings)

@@ -103,6 +103,17 @@ async def test_a_redelivered_message_changes_nothing() -> None:
     assert made.lines[-1]["detail"] == f"contoso/support@{COMMIT[:12]}: no change"
 
 
+async def test_a_release_whose_agent_is_deleted_ends_also_where_a_newer_push_begins_anew() -> None:
+    made = world("mode: manual")
+    await made.release()
+    await made.app.clock.sleep(600)
+    del made.app.foundry.agents[AGENT]
+    await made.release("v2", "b")
+    await made.report()
+    assert made.shown == [["queued", "in_progress", "inactive"], ["queued", "in_progress"]]
+    assert made.app.journal.reasons().count("AGENT_DELETED") == 1
+
+
 async def test_a_failed_release_says_why() -> None:
     made = world()
     made.app.key_vault.forbidden = True

@@ -52,6 +52,7 @@ def test_rows_are_read_with_their_lines() -> None:
         (b'{"post": NaN}', "line 1: has NaN, which is not JSON"),
         (ROW + b'\n{"ask": "canary \xff"}\n\xff', "line 2: is not UTF-8 text"),
         ('{"ask": "canary"}\n{"ask": "b"}'.encode("utf-16"), "line 1: is not UTF-8 text"),
+        *(('{"ask": "canary"}'.encode(name), "line 1: is not UTF-8 text; save") for name in ("utf-16-le", "utf-16-be")),
         (b"\0canary", "line 1: is not JSON: Expecting value in column 1"),
         (b'{"ask": "  "}', "line 1: has a value of ask that is not text"),
         (b'{"post": ' + b"[" * 100_000, "line 1: is nested too deeply; the maximum is 100 levels"),

@@ -8,6 +8,7 @@ import pytest
 
 from core.agents_file.evaluation import EvaluateSpec, smallest_difference
 from core.agents_file.loader import AgentsFileError, load_agents
+from core.evaluation import MAX_ROWS_BYTES
 
 FILE = """agents:
   a:
@@ -78,6 +79,17 @@ def test_the_key_names_what_scores_depend_on() -> None:
         ("builtin.coherense: {mean: 4}", "judge: g", "line 7: 'builtin.coherense' is not a criterion; did you mean"),
         (JUDGED, 'judge: ""', "release.evaluate.judge, line 8: is empty; write at least one, or remove the key"),
         (JUDGED, "", "release.evaluate.judge, line 5: is missing; builtin.coherence asks a model"),
+        *(
+            (JUDGED, f"judge: {name}", "release.evaluate.judge, line 8: ")
+            for name in ('" "', '"gpt\\n"', "a/../b", "https://x.openai.azure.com/openai/deployments/gpt", "g" * 65)
+        ),
+        (
+            "builtin.groundedness: {mean: 3}",
+            "judge: g",
+            "line 7: 'builtin.groundedness' is not a criterion; Slipway knows",
+        ),
+        ("coherence: {mean: 3}", "judge: g", "line 7: 'coherence' is not a criterion; did you mean builtin.coherence?"),
+        ("latency_p95: {at_most: 10m}", "", "criteria.latency_p95, line 7: at_most is not shorter than within"),
         (EXPECT, "judge: gpt", "release.evaluate.judge, line 8: no criterion asks a model; remove the key"),
         (EXPECT, "margin: 0.1", "release.evaluate.margin, line 8: has no effect without no_worse_than: live"),
         (EXPECT, "within: 31m", "release.evaluate.within, line 8: is longer than 30m; write 30m or less"),
@@ -106,6 +118,24 @@ def test_a_mistake_is_one_line_with_its_place(criteria: str, more: str, message:
 def test_a_dataset_is_beside_agents_yaml(name: str) -> None:
     with pytest.raises(AgentsFileError, match=r"is not a file beside agents\.yaml"):
         load_agents((FILE % (name, EXPECT, "")).encode())
+
+
+@pytest.mark.parametrize("name", ["tests/rows.jsonl", "data/venv/rows.jsonl", ".rows.jsonl", "my_env/rows.jsonl"])
+def test_a_dataset_that_is_not_deployed_is_a_mistake(name: str) -> None:
+    with pytest.raises(AgentsFileError, match=r"line 6: '.*' is not deployed: \.funcignore leaves .* out; move it"):
+        load_agents((FILE % (name, EXPECT, "")).encode(), lambda _: json.dumps(ROW).encode())
+
+
+def test_a_judge_may_be_behind_a_connection() -> None:
+    assert load(JUDGED, "judge: openai-eu/gpt-5.1_mini").judge == "openai-eu/gpt-5.1_mini"
+
+
+def test_rows_that_foundry_cannot_take_are_a_mistake() -> None:
+    rows = {"ask": "a" * (MAX_ROWS_BYTES * 3 // 5), "expect": "pong"}
+    assert load(JUDGED, "judge: g", rows=rows).rows
+    assert load(EXPECT, "no_worse_than: live", rows=rows).rows, "Slipway grades it"
+    with pytest.raises(AgentsFileError, match="too large for an evaluation in Foundry: with their answers, and for"):
+        load(JUDGED, "judge: g\n        no_worse_than: live", rows=rows)
 
 
 def test_a_dataset_that_cannot_be_read_is_reported() -> None:

@@ -113,7 +113,15 @@ agents:
         ("{freezes: {start: 2026-12-01}}", ".freezes.end, line 5: is missing; add `end: …` here"),
         (
             "{freezes: {start: 2026-12-02, end: 2026-12-01}}",
-            ".freezes, line 5: ends before it begins; exchange start and end",
+            ".freezes, line 5: does not end after it begins; write a later end, or exchange start and end",
+        ),
+        (
+            "{freezes: {start: 2026-12-02T18:00, end: 2026-12-02T18:00}}",
+            ".freezes, line 5: does not end after it begins; write a later end, or exchange start and end",
+        ),
+        (
+            "{freezes: {start: 2026-12-01, end: 2026-12-02, reason: fair}}",
+            ".freezes.reason, line 5: unknown key; valid keys here: start, end, why",
         ),
         (
             "{freezes: [{start: 2026-12-01, end: 2026-12-09}, {start: 2026-12-09, end: 2026-12-10}]}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Any
 
@@ -9,13 +10,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.loader import AgentsFileError, load_agents, warnings
 from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner, matches
 from core.agents_file.spec import ReleaseSpec
 from local.signing import public_pem
 from tests.support.signing import RELEASE_KEY
 
 PRIVATE = RELEASE_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+RSA_KEY = rsa.generate_private_key(65537, 2048).public_key()
 AGREEMENT = x25519.X25519PrivateKey.generate().public_key()
 ROOT = {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1", "tlogs": [{}]}
 FILES = {
@@ -28,6 +30,13 @@ FILES = {
     "nonsense": b"\xff\x00",
     "broken": b"-----BEGIN PUBLIC KEY-----\nA\n-----END PUBLIC KEY-----\n",
     "agreement": AGREEMENT.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+    "mark": codecs.BOM_UTF8 + public_pem(RELEASE_KEY),
+    "utf-16": public_pem(RELEASE_KEY).decode().encode("utf-16"),
+    "pkcs1": RSA_KEY.public_bytes(Encoding.PEM, PublicFormat.PKCS1),
+    "ssh": RSA_KEY.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH),
+    "short": public_pem(rsa.generate_private_key(65537, 1024)),  # noqa: S505 - refused for that
+    "curve": public_pem(ec.generate_private_key(ec.SECP256K1())),
+    "cut": b"\n".join([*public_pem(RELEASE_KEY).splitlines()[:2], b"-----END PUBLIC KEY-----"]),
     "root.json": json.dumps(ROOT).encode(),
     "no-log.json": json.dumps(ROOT | {"tlogs": []}).encode(),
     "other.json": b'{"mediaType": "text/plain"}',
@@ -105,8 +114,15 @@ def test_a_key_for_p384_is_a_key_too() -> None:
         ("certificate", "certificate is a certificate; write its public key"),
         ("two", "two is not one public key in PEM"),
         ("nonsense", "nonsense is not one public key in PEM"),
-        ("broken", "broken is not a key for ECDSA, Ed25519 or RSA"),
-        ("agreement", "agreement is not a key for ECDSA, Ed25519 or RSA"),
+        ("mark", "mark has a byte order mark, as PowerShell writes it; save the file as UTF-8 without one"),
+        ("utf-16", "utf-16 has a byte order mark"),
+        ("pkcs1", "pkcs1 is a key in PKCS #1; convert it: openssl rsa"),
+        ("ssh", "ssh is a key of SSH; convert it: ssh-keygen"),
+        ("short", "short is not a key for ECDSA on P-256, P-384 or P-521, for Ed25519, or for RSA of at least 2,048"),
+        ("curve", "curve is not a key for ECDSA"),
+        ("cut", "cut is not a key for ECDSA"),
+        ("broken", "broken is not a key for ECDSA"),
+        ("agreement", "agreement is not a key for ECDSA"),
     ],
 )
 def test_a_file_that_is_not_a_public_key_is_a_mistake(name: str, problem: str) -> None:
@@ -134,7 +150,9 @@ def test_a_file_is_beside_agents_yaml(name: str) -> None:
         ("signed_by: [{identity: '(', issuer: b}]", "signed_by.0.identity, line 1: '(' is not an RE2 expression"),
         ("signed_by: [{github: contoso}]", "signed_by.0.github, line 1: 'contoso' is not a repository of GitHub"),
         ("signed_by: [{github: a/b, workflow: x/y.yml}]", "'x/y.yml' is not the file of a workflow"),
-        ("signed_by: [{github: a/b, ref: ''}]", "'' is not a git ref"),
+        *((f"signed_by: [{{github: a/b, ref: '{ref}'}}]", f"'{ref}' is not a git ref") for ref in ("", "main", "v*")),
+        ("signed_by: [{key: tests/release.pub}]", "'tests/release.pub' is not deployed: .funcignore leaves tests out"),
+        ("trusted_root: .sigstore/root.json", "'.sigstore/root.json' is not deployed"),
         ("signed_by: [{github: a/b, worklow: x.yml}]", "unknown key; did you mean workflow?"),
         ("trusted_root: missing.json", "trusted_root, line 1: missing.json cannot be read"),
         ("trusted_root: nonsense", "nonsense is not JSON"),
@@ -145,6 +163,24 @@ def test_a_file_is_beside_agents_yaml(name: str) -> None:
 )
 def test_a_mistake_is_named(release: str, problem: str) -> None:
     assert problem in issues(release)
+
+
+@pytest.mark.parametrize(
+    ("identity", "issuer", "is_open"),
+    [
+        (".*", ".*", True),
+        (".+@.+", "https://accounts.google.com", True),
+        ("https://github.com/.*", "https://token.actions.githubusercontent.com", True),
+        (".*", "https://login.*|https://g.*", True),
+        ("https://github.com/contoso/.*", ".*", False),
+        (".*", "https://login.contoso.com", False),
+    ],
+)
+def test_an_identity_of_anybody_is_probably_not_meant(identity: str, issuer: str, is_open: bool) -> None:
+    text = f"agents: {{a: {{repository: x, release: {{signed_by: [{{identity: '{identity}', issuer: '{issuer}'}}]}}}}}}"
+    found = [*warnings(load_agents(text.encode()))]
+    place = "agents.a.release.signed_by.0.identity: accepts a signature of anybody"
+    assert [message.startswith(place) for message in found] == [True] * is_open
 
 
 def test_a_trusted_root_is_read() -> None:

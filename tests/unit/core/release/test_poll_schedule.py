@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.foundry_rate import LoadSnapshot
-from core.release.poll_schedule import provisioned, seconds_to_next_poll
+from core.foundry_rate import LoadSnapshot, fair_pause
+from core.release.poll_schedule import MIN_POLL_SECONDS, provisioned, seconds_to_next_poll
 from core.state.release import ReleaseState
 
-ALONE = LoadSnapshot(1, 5.0)
+ALONE = LoadSnapshot((), 5.0)
 
 
 def test_below_the_rate_the_pause_between_polls_grows_to_ten_seconds() -> None:
@@ -22,22 +22,22 @@ def test_below_the_rate_the_pause_between_polls_grows_to_ten_seconds() -> None:
 
 
 def test_above_the_rate_a_poll_delays_a_release_by_a_tenth_at_most() -> None:
-    busy = LoadSnapshot(100, 5.0)
+    busy = LoadSnapshot((2.0,) * 99, 5.0)
     assert [seconds_to_next_poll(waited, 2.0, busy) for waited in (0.0, 50.0, 150.0, 1000.0)] == [2.0, 5.0, 15.0, 20.0]
 
 
 def test_above_the_rate_the_first_poll_waits_for_the_fastest_activation() -> None:
-    assert seconds_to_next_poll(10.0, 2.0, LoadSnapshot(100, 5.0, fastest_activation=50.0)) == 35.0
-    assert seconds_to_next_poll(45.0, 2.0, LoadSnapshot(100, 5.0, fastest_activation=50.0)) == 4.5
-    assert seconds_to_next_poll(10.0, 2.0, LoadSnapshot(1, 5.0, fastest_activation=50.0)) == 2.0, (
+    assert seconds_to_next_poll(10.0, 2.0, LoadSnapshot((2.0,) * 99, 5.0, fastest_activation=50.0)) == 35.0
+    assert seconds_to_next_poll(45.0, 2.0, LoadSnapshot((2.0,) * 99, 5.0, fastest_activation=50.0)) == 4.5
+    assert seconds_to_next_poll(10.0, 2.0, LoadSnapshot((), 5.0, fastest_activation=50.0)) == 2.0, (
         "a release alone does not wait for it"
     )
 
 
 def test_after_a_429_polls_take_a_third_of_the_rate() -> None:
-    busy = LoadSnapshot(10, 0.5, throttled=True)
+    busy = LoadSnapshot((2.0,) * 9, 0.5, throttled=True)
     assert round(seconds_to_next_poll(10.0, 2.0, busy), 6) == 60.0
-    assert round(seconds_to_next_poll(10.0, 2.0, replace(busy, polling=5)), 6) == 30.0
+    assert round(seconds_to_next_poll(10.0, 2.0, replace(busy, other_pauses=(2.0,) * 4)), 6) == 30.0
 
 
 KNOWN = (15.0, 18.0, 21.0, 24.0)
@@ -67,13 +67,29 @@ def test_a_version_that_takes_longer_than_before_is_polled_less_and_less() -> No
     assert len(polls) <= 100
 
 
+def test_those_that_poll_rarely_take_nothing_from_the_one_whose_version_is_expected() -> None:
+    rare, dense = LoadSnapshot((10.0,) * 9, 5.0), LoadSnapshot((0.25,) * 9, 5.0)
+    assert seconds_to_next_poll(20.0, 2.0, rare, KNOWN) == 0.25
+    assert seconds_to_next_poll(20.0, 2.0, dense, KNOWN) == 2.0, "ten of them, with five polls a second"
+
+
+@given(pauses=st.lists(st.floats(0.05, 60.0), min_size=1, max_size=50), polls_per_second=st.floats(0.1, 100.0))
+def test_a_fair_pause_keeps_all_within_the_rate_and_wastes_none_of_it(
+    pauses: list[float], polls_per_second: float
+) -> None:
+    fair = fair_pause(pauses, polls_per_second)
+    asked = sum(1 / max(pause, fair) for pause in pauses)
+    assert asked <= polls_per_second * (1 + 1e-6)
+    assert asked >= polls_per_second * (1 - 1e-6) or fair == 0.0
+
+
 def test_fewer_than_three_known_times_say_nothing() -> None:
     assert polls_until(60.0, (20.0, 20.0)) == polls_until(60.0, ())
 
 
 def test_a_shorter_first_pause_is_never_lengthened_to_the_dense_one() -> None:
     assert seconds_to_next_poll(20.0, 0.05, ALONE, KNOWN) <= 0.25
-    assert seconds_to_next_poll(1.0, 0.05, LoadSnapshot(0, 5.0), KNOWN) == 0.25
+    assert seconds_to_next_poll(1.0, 0.05, LoadSnapshot((), 5.0), KNOWN) == 0.25
     assert seconds_to_next_poll(1.0, 30.0, ALONE, (90.0,) * 3) == 30.0
 
 
@@ -85,7 +101,7 @@ def test_a_shorter_first_pause_is_never_lengthened_to_the_dense_one() -> None:
 def test_no_history_makes_polls_late_or_more_than_the_rate(
     known: tuple[float, ...], active: float, polling: int
 ) -> None:
-    load = LoadSnapshot(polling, 5.0)
+    load = LoadSnapshot((MIN_POLL_SECONDS,) * (polling - 1), 5.0)
     polls = [0.0, *polls_until(active, known, load)]
     for before, after in itertools.pairwise(polls):
         without_history = seconds_to_next_poll(before, 2.0, load)

@@ -70,6 +70,6 @@ def test_an_image_is_good_since_it_went_live_first_without_interruption() -> Non
 
 def test_an_operator_s_image_ends_the_wait_for_the_stage() -> None:
     waits = DesiredState(stage_wait=StageWait(PUSH, NOW, NOW, "STAGE_WAITING"))
-    sent = request_release(waits, ReleaseState(), PUSH, "ana", NOW, "hot fix")
+    sent = request_release(waits, ReleaseState(), PUSH, "ana", NOW, "hot fix", ("hello",))
     assert (sent.reason, sent.enqueues) == (Reason.STAGE_SKIPPED_BY_OPERATOR, True)
     assert (sent.desired.past_stage, sent.desired.stage_wait) == (PUSH.digest, None)

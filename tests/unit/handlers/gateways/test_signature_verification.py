@@ -114,7 +114,7 @@ async def test_a_key_proves_nothing_where_only_identities_are_named() -> None:
 
 
 async def test_a_key_that_the_library_cannot_read_is_no_verdict() -> None:
-    broken = base64.b64encode(bytes.fromhex("301306072a8648ce3d0201")).decode()
+    broken = base64.b64encode(bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")).decode()
     files = {"broken.pub": f"-----BEGIN PUBLIC KEY-----\n{broken}\n-----END PUBLIC KEY-----\n".encode()}
     verdict = await check(signature_of(DIGEST), keys="signed_by: [{key: broken.pub}]", files=files)
     assert verdict.verdict is Verdict.UNKNOWN

@@ -162,7 +162,7 @@ async def test_after_three_attempts_the_release_ends_without_a_hold_until_a_pers
     assert ended == "EVALUATION_INCONCLUSIVE"
     assert not (await app.state_store.get_release(AGENT)).holds
     app.foundry.run_ends = RunStatus.COMPLETED
-    await user_commands.request_release(AGENT, "ann", app.gateways)
+    await user_commands.request_release(app.agents.agents[AGENT], "ann", app.gateways)
     assert await app.released() == "LIVE"
     assert app.foundry.run_count == 4
 

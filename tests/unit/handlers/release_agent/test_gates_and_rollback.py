@@ -115,7 +115,7 @@ async def test_a_release_request_overrides_a_hold() -> None:
     app = await live_app()
     await user_commands.hold(AGENT, "freeze", "ann", app.gateways, digest=f"sha256:{'b' * 64}")
     assert await push_and_release(app, "v2", "b") == "HELD"
-    await user_commands.request_release(AGENT, "bob", app.gateways)
+    await user_commands.request_release(app.agents.agents[AGENT], "bob", app.gateways)
     assert await app.released() == "LIVE"
     assert await app.live() == "2"
 

@@ -54,6 +54,6 @@ async def test_an_image_for_another_platform_is_named() -> None:
 async def test_what_is_about_the_live_image_names_its_version() -> None:
     app = await live_app()
     app.journal.lines.clear()
-    await user_commands.request_release(AGENT, "ann", app.gateways)
+    await user_commands.request_release(app.agents.agents[AGENT], "ann", app.gateways)
     await app.released()
     assert {line.get("version") for line in app.journal.lines if line["reason"] == "ALREADY_LIVE"} <= {"1"}

@@ -128,7 +128,7 @@ async def test_a_rejected_push_is_not_chosen_again() -> None:
     await rotate(app, "new")
     await settle(app)
     assert (await live_image(app), len(app.foundry.agents[AGENT].versions)) == ("a", 2)
-    await user_commands.request_release(AGENT, "ann", app.gateways)
+    await user_commands.request_release(app.agents.agents[AGENT], "ann", app.gateways)
     await settle(app)
     assert app.journal.reasons().count("NOT_AN_IMAGE") == 2
     assert await live_image(app) == "a"
@@ -140,7 +140,7 @@ async def test_an_operator_may_ask_for_a_rejected_push_again() -> None:
     await push(app, "cache", "c", NOT_AN_IMAGE)
     await settle(app)
     chosen = Push(REPOSITORY, digest("c"), "cache", app.clock.now(), "person")
-    await user_commands.request_release(AGENT, "ann", app.gateways, chosen)
+    await user_commands.request_release(app.agents.agents[AGENT], "ann", app.gateways, chosen)
     await settle(app)
     assert app.journal.reasons().count("NOT_AN_IMAGE") == 2
     desired = await app.state_store.get_desired(AGENT)
@@ -308,7 +308,7 @@ async def test_neither_newer_nor_moved_tags_correct_what_an_operator_chose() -> 
     await push(app, "v2", "b")
     await settle(app)
     await user_commands.request_release(
-        AGENT, "ann", app.gateways, Push(REPOSITORY, digest("a"), "v1", app.clock.now(), "person")
+        app.agents.agents[AGENT], "ann", app.gateways, Push(REPOSITORY, digest("a"), "v1", app.clock.now(), "person")
     )
     store(app, "v1", "d")
     store(app, "v3", "c")
@@ -653,7 +653,7 @@ async def test_a_tag_that_the_registry_lists_late_is_waited_for() -> None:
 async def test_a_rejected_push_does_not_make_an_operators_release_wait_for_its_window() -> None:
     app = make(release_keys="windows: {allow: {days: mon}}")
     await push(app, "v1", "a")
-    await user_commands.request_release(AGENT, "ann", app.gateways)
+    await user_commands.request_release(app.agents.agents[AGENT], "ann", app.gateways)
     await push(app, "cache", "c", NOT_AN_IMAGE)
     await settle(app)
     assert await live_image(app) == "a"

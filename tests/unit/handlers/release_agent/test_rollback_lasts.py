@@ -152,7 +152,7 @@ async def test_a_deployment_of_agents_yaml_waits_for_a_person() -> None:
     await rotate(app, "second")
     assert await app.released() == "LIVE"
     assert (await live_environment(app))["WORD"] == "good"
-    await user_commands.request_release(AGENT, "ann", app.gateways)
+    await user_commands.request_release(app.agents.agents[AGENT], "ann", app.gateways)
     assert await app.released() == "LIVE"
     assert (await live_environment(app))["WORD"] == "better"
     await deploy(app, "best")
@@ -242,7 +242,7 @@ async def test_a_rollback_that_failed_is_tried_again_by_retry() -> None:
     await roll_back(app)
     assert await app.released() == "AGENT_DISABLED"
     app.foundry.agents[AGENT].enabled = True
-    update = await user_commands.request_release(AGENT, "ann", app.gateways)
+    update = await user_commands.request_release(app.agents.agents[AGENT], "ann", app.gateways)
     assert update.reason == "ROLLBACK_REQUESTED"
     assert await app.released() == "LIVE"
     assert (await app.live(), app.foundry.create_count) == ("1", 2)

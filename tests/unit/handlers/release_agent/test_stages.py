@@ -200,7 +200,7 @@ async def test_a_rotation_in_staging_does_not_begin_the_wait_anew() -> None:
     app = ProjectsApp(FILE.replace("release:", "env: {KEY: {secret: hello-key}}\n    release:"))
     await pushed(app)
     await app.clock.sleep(HOUR / 2)
-    await user_commands.request_release(STAGING, "ana", app.gateways)
+    await user_commands.request_release(app.agents.agents[STAGING], "ana", app.gateways)
     app.key_vault.put("hello-key", "canary-8a1f")
     await app.run_queue()
     assert await app.live_in("default") == "2"
@@ -229,7 +229,9 @@ async def test_an_operator_sends_an_image_past_its_stage_and_holds_of_the_stage_
     await pushed(app)
     await user_commands.hold(STAGING, "odd", "ana", app.gateways)
     push = (await app.state_store.get_desired(STAGING)).push
-    update = await user_commands.request_release(EU, "ben", app.gateways, push, "hot fix for incident 7")
+    update = await user_commands.request_release(
+        app.agents.agents[EU], "ben", app.gateways, push, "hot fix for incident 7"
+    )
     assert (update.reason, update.detail) == (Reason.STAGE_SKIPPED_BY_OPERATOR, "v-a by ben: hot fix for incident 7")
     await app.run_queue()
     assert await images(app) == (["a"], ["a"], [])
@@ -246,7 +248,7 @@ async def test_an_image_that_the_registry_does_not_have_goes_past_no_stage() -> 
     await pushed(app)
     await app.wait(HOUR)
     unknown = Push("agents/hello", f"sha256:{'f' * 64}", "v-f", app.clock.now(), "person")
-    await user_commands.request_release(EU, "ben", app.gateways, unknown, "hot fix")
+    await user_commands.request_release(app.agents.agents[EU], "ben", app.gateways, unknown, "hot fix")
     await app.run_queue()
     await app.wait(HOUR)
     assert "IMAGE_GONE" in reasons(app, EU)

@@ -90,7 +90,7 @@ async def test_a_hold_set_after_a_release_request_by_a_clock_ahead_is_valid() ->
     assert await push_and_release(app, "v2", "b") == "CHECK_FAILED"
     laptop = app_with()
     laptop.gateways = replace(app.gateways, clock=_Ahead(app))
-    await user_commands.request_release(AGENT, "ann", laptop.gateways)
+    await user_commands.request_release(app.agents.agents[AGENT], "ann", laptop.gateways)
     await app.clock.sleep(30)
     assert await app.released() == "CHECK_FAILED"
     await app.clock.sleep(200)

@@ -242,7 +242,7 @@ async def test_a_push_that_becomes_old_enough_during_a_release_and_a_rotation_su
 @in_virtual_time
 async def test_a_push_whose_event_comes_beside_the_registry_check_is_not_a_missed_one() -> None:
     app = await live_app("min_push_age: 90s, debounce: 0s")
-    await user_commands.request_release(AGENT, "ann", app.gateways)
+    await user_commands.request_release(app.agents.agents[AGENT], "ann", app.gateways)
     app.gateways = replace(app.gateways, registry=EventFollows(app))
     await app.released()
     waiting = [item.push.tag for item in (await app.state_store.get_desired(AGENT)).waiting]

@@ -27,7 +27,7 @@ async def waiting_app(release: str = IN_BUSINESS_HOURS, debounce: str = "0s") ->
     app.agents = load_agents((WITH_RELEASE % release).replace("debounce: 0s", f"debounce: {debounce}").encode())
     await app.pushed("v1", "a")
     await app.released()
-    await user_commands.request_release(AGENT, "ann", app.gateways)
+    await user_commands.request_release(app.agents.agents[AGENT], "ann", app.gateways)
     assert await app.released() == "LIVE"
     await app.clock.sleep(3600)
     app.journal.lines.clear()
@@ -145,7 +145,7 @@ async def test_a_secret_that_is_rotated_just_before_the_opening_is_proven_first(
 @in_virtual_time
 async def test_an_operator_s_release_goes_through_and_is_recorded() -> None:
     app = await waiting_app()
-    await user_commands.request_release(AGENT, "ann", app.gateways)
+    await user_commands.request_release(app.agents.agents[AGENT], "ann", app.gateways)
     assert await app.released() == "LIVE"
     assert await app.live() == "2"
     moved = next(line for line in app.journal.lines if line["reason"] == "TRAFFIC_MOVED")
