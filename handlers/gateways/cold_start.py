@@ -1,0 +1,40 @@
+"""The first event of a process: imports run in a thread, while the tokens of its first calls are on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
+
+from handlers.concurrency import gather_all, gather_two
+
+STORAGE, FOUNDRY, KEY_VAULT = "https://storage.azure.com", "https://ai.azure.com", "https://vault.azure.net"
+"""What the SDKs ask tokens for; the credential keeps them until the SDKs do."""
+MAX_TOKEN_SECONDS = 5.0
+"""A sign-in that takes longer is left to the calls that need it: they retry, and say what failed."""
+
+
+async def prepare(
+    modules: Sequence[str],
+    credential: AsyncTokenCredential,
+    services: Sequence[str],
+    max_token_seconds: float = MAX_TOKEN_SECONDS,
+) -> None:
+    """Import the modules, and get a token for each service; raises what an import raises."""
+    tokens = _get_tokens(credential, services, max_token_seconds)
+    await gather_two(asyncio.to_thread(_import_all, modules), tokens)
+
+
+def _import_all(modules: Sequence[str]) -> None:
+    for module in modules:
+        import_module(module)
+
+
+async def _get_tokens(credential: AsyncTokenCredential, services: Sequence[str], max_seconds: float) -> None:
+    with suppress(AzureError, TimeoutError):
+        async with asyncio.timeout(max_seconds):
+            await gather_all([credential.get_token(f"{service}/.default") for service in services])
