@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError
 
 from handlers.concurrency import gather_all, gather_two
+from handlers.gateways.imports import without_collections
 
 STORAGE, FOUNDRY, KEY_VAULT = "https://storage.azure.com", "https://ai.azure.com", "https://vault.azure.net"
 """What the SDKs ask tokens for; the credential keeps them until the SDKs do."""
@@ -26,12 +28,8 @@ async def prepare(
 ) -> None:
     """Import the modules, and get a token for each service; raises what an import raises."""
     tokens = _get_tokens(credential, services, max_token_seconds)
-    await gather_two(asyncio.to_thread(_import_all, modules), tokens)
-
-
-def _import_all(modules: Sequence[str]) -> None:
-    for module in modules:
-        import_module(module)
+    imports = partial(without_collections, lambda: [import_module(module) for module in modules])
+    await gather_two(asyncio.to_thread(imports), tokens)
 
 
 async def _get_tokens(credential: AsyncTokenCredential, services: Sequence[str], max_seconds: float) -> None:
