@@ -30,6 +30,7 @@ from bench import (
     telemetry,
     trigger,
     unasked,
+    wave,
 )
 from bench.machine import describe_machine
 from bench.report import Row, document, page, page_with, table
@@ -46,6 +47,7 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "one-release": one_release.rows,
     "processor time": processor_time.rows,
     "many": many.rows,
+    "wave": wave.rows,
     "prune": pruning.rows,
     "estate": estate.rows,
     "journal": journal.rows,

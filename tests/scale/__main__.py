@@ -6,15 +6,18 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, quantiles
+from statistics import quantiles
+from typing import Any
 
 from tests.scale.fleet import MAX_CONCURRENT_RELEASES, Fleet, Load, Measured
-from tests.scale.hours import HOUR_HEADINGS, HourRow, measure_hour
-from tests.scale.timers import TIMER_HEADINGS, TimerRow, measure_timers
+from tests.scale.hours import HOUR_HEADINGS, measure_hour
+from tests.scale.storm import EVENTS, STORM_HEADINGS, Storm, measure_storm
+from tests.scale.timers import TIMER_HEADINGS, measure_timers
 from tests.simulation.virtual_time import run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "scale.md"
@@ -22,13 +25,8 @@ NO_BUDGET, DEFAULT_BUDGET = float("inf"), 5.0
 """FOUNDRY_READS_PER_SECOND."""
 GIB = 2
 """Memory of an instance on the Flex Consumption plan."""
-GROWING = [Load(10, 2, 1), Load(25, 5, 1), Load(50, 10, 2), Load(100, 20, 2)]
-GROWING += [Load(200, 40, instances) for instances in (1, 2, 7, 20, 40)]
-GROWING += [Load(200, 1000, 1), Load(200, 1000, 2), Load(200, 1000, 7)]
-UNLIMITED = [Load(24, 15, 1, foundry_limit=None), Load(100, 100, 5, foundry_limit=None, minutes=10)]
-FULL = [Load(10, 2, 1, versions=990), Load(50, 10, 2, versions=990)]
-HEADINGS = ("agents", "pushes/min", "instances", "budget", "went live", "lead p50", "lead p95", "lead mean",
-            "Foundry/s", "polls/s", "429", "storage/min", "GiB-s/h")  # fmt: skip
+HEADINGS = ("agents", "pushes/min", "instances", "budget", "went live", "÷ best", "lead p50", "lead p95",
+            "Foundry/s", "of its limit", "of the slots", "429", "storage/min", "GiB-s/h")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,20 @@ class Row:
     def foundry_requests(self) -> int:
         return sum(count for name, count in self.measured.foundry.items() if name != "429")
 
-    def cells(self) -> list[str]:
-        """Return the cells in the order of the headings."""
+    def cells(self, best: int) -> list[str]:
+        """Return the cells in the order of the headings; ``best``: the most that any number of instances bring live."""
         load, measured, seconds = self.load, self.measured, self.load.minutes * 60
-        leads = measured.lead_times
+        leads, refused = measured.lead_times, measured.foundry["429"]
         cuts = quantiles(leads, n=20) if len(leads) > 1 else []
-        lead = [f"{value:.0f} s" for value in (cuts[9], cuts[18], mean(leads))] if cuts else ["never"] * 3
+        lead = [f"{cuts[index]:.0f} s" for index in (9, 18)] if cuts else ["never"] * 2
+        accepted, slots = (self.foundry_requests - refused) / seconds, load.instances * MAX_CONCURRENT_RELEASES
         return [
-            str(load.agents), f"{load.pushes_per_minute:g}", str(load.instances),
-            "none" if load.read_budget == NO_BUDGET else f"{load.read_budget:g}/s",
-            f"{len(leads)} of {measured.pushes:,}", *lead,
-            f"{self.foundry_requests / seconds:.1f}", f"{measured.foundry['get_version'] / seconds:.1f}",
-            f"{100 * measured.foundry['429'] / max(1, self.foundry_requests):.0f} %",
+            f"{load.agents:,}", f"{load.pushes_per_minute:g}", str(load.instances), f"{load.read_budget:g}/s",
+            f"{len(leads)} of {measured.pushes:,}", f"{len(leads) / max(1, best):.2f}", *lead,
+            f"{self.foundry_requests / seconds:.1f}",
+            f"{100 * accepted / load.foundry_limit:.0f} %" if load.foundry_limit else "-",
+            f"{100 * measured.running_seconds / seconds / slots:.0f} %",
+            f"{100 * refused / max(1, self.foundry_requests):.0f} %",
             f"{sum(measured.storage.values()) / load.minutes:,.0f}",
             f"{measured.busy_seconds / seconds * 3600 * GIB:,.0f}",
         ]  # fmt: skip
@@ -72,15 +72,19 @@ def measure(load: Load) -> Row:
         logging.disable(logging.NOTSET)
 
 
-def with_budgets(loads: Sequence[Load], *budgets: float) -> list[Load]:
-    """Return each load with each budget."""
-    return [replace(load, read_budget=budget) for load in loads for budget in (budgets or (NO_BUDGET, DEFAULT_BUDGET))]
-
-
-def table(rows: Sequence[Row | TimerRow | HourRow], headings: Sequence[str]) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return the rows as a Markdown table."""
     lines = [f"| {' | '.join(headings)} |", f"|{'--:|' * len(headings)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(row.cells())} |" for row in rows)])
+    return "\n".join([*lines, *(f"| {' | '.join(cells)} |" for cells in rows)])
+
+
+def load_table(rows: Sequence[Row]) -> str:
+    """Return runs as a table; runs that differ in their instances alone are compared."""
+    best = Counter[Load]()
+    for row in rows:
+        alike = replace(row.load, instances=0)
+        best[alike] = max(best[alike], len(row.measured.lead_times))
+    return table(HEADINGS, [row.cells(best[replace(row.load, instances=0)]) for row in rows])
 
 
 INTRODUCTION = f"""# Scale
@@ -90,11 +94,14 @@ INTRODUCTION = f"""# Scale
 The real handlers run with services in memory, in virtual time. Pushes come at random. A version takes 40 to 120 s, a
 request to Foundry 100 ms, one to storage 20 ms. An instance runs at most {MAX_CONCURRENT_RELEASES} releases.
 
-* `budget`: `FOUNDRY_READS_PER_SECOND`. With `none` a release polls at its own pace and does not wait for others. No
-  SDK retries a refused request in either case.
+* `budget`: `FOUNDRY_READS_PER_SECOND`. No SDK retries a refused request.
 * `lead`: from a push to its traffic, of the pushes that went live. The others were superseded, or still waited at the
   end.
-* `Foundry/s`: requests, each page of a list counted; `polls/s`: those that read one version.
+* `÷ best`: what went live ÷ the most that any number of instances brought live under the same load.
+* `Foundry/s`: requests, each page of a list counted, and the refused ones too.
+* The first limit of a row is what is near 100 %: `of its limit`, the accepted requests ÷ those that Foundry accepts, or
+  `of the slots`, the messages in hand ÷ those that the instances take. While Foundry refuses requests, waiting messages
+  use slots too.
 * `429`: the share of requests that were refused.
 * `GiB-s/h`: of instances with 2 GiB, while anything runs on them.
 * The timers run with the default budget, over agents that are live and need nothing, each with five versions. A run of
@@ -103,23 +110,50 @@ request to Foundry 100 ms, one to storage 20 ms. An instance runs at most {MAX_C
 * An hour: every agent is live, `resume_releases` runs every five minutes, and pushes come at a steady pace, each to one
   agent. `storage/h` and `Foundry/h` are all requests of the app; `decisions/h` are lines of the journal, each of which
   telemetry gets too; `live` are the pushes that went live within the hour.
+* A storm: {EVENTS:,} events wait in the queue `events` at once, each of its own push, in any order or the oldest first;
+  the budget is what Foundry takes. `storage an event` counts reads and writes of desired states and messages. An event
+  whose writes fail five times is lost. `releases queue` is the longest that this queue was.
 """
 
 
 def page(tables: dict[str, str]) -> str:
     """Return docs/reference/scale.md."""
-    return INTRODUCTION + "".join(f"\n## {title}\n\n{text}\n" for title, text in tables.items())
+    chapters = [f"\n## {title}\n\n{tables[title]}\n" for title in TITLES if title in tables]
+    return INTRODUCTION + "".join(chapters)
 
 
-TIMERS, HOURS = "The timers at rest", "An hour"
+TIMERS, HOURS, STORMS = "The timers at rest", "An hour", "A storm of events"
 HOUR_SIZES = [(agents, pushes) for agents in (200, 400, 1000, 3000) for pushes in (0, 60, 120)]
 TIMER_SIZES = [(agents, limit) for agents in (200, 1000, 3000) for limit in (5.0, 100.0)]
 TIMER_SIZES += [(3000, 1.0)]
+STORM_SIZES = [Storm(1, instances, shuffled=shuffled) for shuffled in (True, False) for instances in (1, 40)]
+STORM_SIZES.append(Storm(1000, 7, 20.0))
+
+
+def loads(agents: int, limit: float, instances: Sequence[int], budget: float | None = None, **more: Any) -> list[Load]:
+    """Return loads that differ in their instances; each agent gets a push each five minutes."""
+    budget = budget or max(DEFAULT_BUDGET, limit)
+    return [Load(agents, agents / 5, n, foundry_limit=limit, read_budget=budget, **more) for n in instances]
+
+
+ANY_NUMBER = (1, 2, 7, 20, 40)
 CHAPTERS: dict[str, list[Load]] = {
-    "Foundry accepts 5 requests a second": with_budgets(GROWING),
-    "Foundry has no limit": with_budgets(UNLIMITED, NO_BUDGET, DEFAULT_BUDGET, 2.0),
-    "Each agent has 990 versions at the start": with_budgets(FULL),
-}
+    "Foundry accepts less than 5 requests a second": [*loads(200, 0.2, (1, 7, 40)), *loads(200, 1.0, (1, 7, 40))],
+    "Foundry accepts 5 requests a second": [
+        *loads(10, 5.0, [1]), *loads(50, 5.0, [2]), *loads(100, 5.0, [2]), *loads(200, 5.0, ANY_NUMBER),
+        *loads(1000, 5.0, (7, 40), minutes=10),
+    ],
+    "Foundry accepts 20 requests a second": [
+        *loads(1000, 20.0, (1, 7, 40), minutes=10), *loads(1000, 20.0, [7], DEFAULT_BUDGET, minutes=10)
+    ],
+    "Foundry accepts 100 requests a second": [
+        *loads(1000, 100.0, (1, 7, 40), minutes=10), *loads(1000, 100.0, [7], DEFAULT_BUDGET, minutes=10)
+    ],
+    "Each agent has 990 versions at the start": [
+        *loads(10, 5.0, [1], versions=990), *loads(50, 5.0, [2], versions=990)
+    ],
+}  # fmt: skip
+TITLES = (*CHAPTERS, STORMS, TIMERS, HOURS)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -127,30 +161,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.scale", description=__doc__)
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} too")
     parser.add_argument("--cores", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--only", metavar="WORD", default="", help="the chapters with this word, such as timers")
-    options, tables = parser.parse_args(arguments), dict[str, str]()
+    parser.add_argument("--only", metavar="WORD", default="", help="the chapters with these words, such as timers")
+    options = parser.parse_args(arguments)
     with ProcessPoolExecutor(options.cores) as pool:
-        for title in (title for title in (*CHAPTERS, TIMERS, HOURS) if options.only.lower() in title.lower()):
-            tables[title] = chapter(title, pool)
-            print(f"\n{title}\n\n{tables[title]}", flush=True)  # noqa: T201 - a person waits for it
-    if options.write:
-        PAGE.write_text(page(written(PAGE.read_text()) | tables))
+        for title in (title for title in TITLES if options.only.lower() in title.lower()):
+            measured = chapter(title, pool)
+            print(f"\n{title}\n\n{measured}", flush=True)  # noqa: T201 - a person waits for it
+            if options.write:  # after each chapter, since all of them take long
+                PAGE.write_text(page(written(PAGE.read_text()) | {title: measured}))
     return 0
 
 
 def chapter(title: str, pool: Executor) -> str:
     """Measure a chapter and return its table."""
     if title == TIMERS:
-        return table(list(pool.map(measure_timers, TIMER_SIZES)), TIMER_HEADINGS)
+        return table(TIMER_HEADINGS, [row.cells() for row in pool.map(measure_timers, TIMER_SIZES)])
     if title == HOURS:
-        return table(list(pool.map(measure_hour, HOUR_SIZES)), HOUR_HEADINGS)
-    return table(list(pool.map(measure, CHAPTERS[title])), HEADINGS)
+        return table(HOUR_HEADINGS, [row.cells() for row in pool.map(measure_hour, HOUR_SIZES)])
+    if title == STORMS:
+        return table(STORM_HEADINGS, [row.cells() for row in pool.map(measure_storm, STORM_SIZES)])
+    return load_table(list(pool.map(measure, CHAPTERS[title])))
 
 
 def written(text: str) -> dict[str, str]:
     """Return the tables that the page has: all is in virtual time, so that a chapter can be measured by itself."""
     chapters = (part.partition("\n\n") for part in text.split("\n## ")[1:])
-    return {title: body.strip() for title, _, body in chapters if title in {*CHAPTERS, TIMERS, HOURS}}
+    return {title: body.strip() for title, _, body in chapters if title in TITLES}
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from core.model import Definition, Push, Routing, Status, Version
 from core.release.message import ReleaseMessage
 from handlers.events.image_pushed import handle_push
 from handlers.gateways.errors import GatewayError
+from handlers.gateways.foundry.app_share import Instances
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.in_memory.instances import InMemoryInstances
 from handlers.gateways.in_memory.journal import InMemoryJournal
@@ -44,6 +45,8 @@ FOUNDRY_SECONDS, STORAGE_SECONDS = 0.1, 0.02
 RETRY_AFTER = 60.0
 """Seconds until a message that failed is visible again (host.json)."""
 RESUME_EVERY = 300.0
+REQUESTS_OF_A_RELEASE = 14
+"""Those to Foundry, polls included."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,11 @@ class Load:
     slowest: float = 120.0
     """Seconds that versions take to become active."""
 
+    @property
+    def most_live(self) -> float:
+        """How many releases the requests that Foundry accepts are enough for."""
+        return (self.foundry_limit or float("inf")) * self.minutes * 60 / REQUESTS_OF_A_RELEASE
+
 
 @dataclass
 class Measured:
@@ -77,6 +85,8 @@ class Measured:
     storage: Counter[str] = field(default_factory=Counter)
     busy_seconds: float = 0.0
     """Seconds in which anything ran, of all instances."""
+    running_seconds: float = 0.0
+    """Seconds that messages were in hand, of all messages."""
 
 
 class Fleet:
@@ -94,8 +104,8 @@ class Fleet:
         self.queue = SharedQueue(self.clock, load.instances, Random(seed))
         self.pushes = dict[str, Push]()
         self._rate_limit = self.rate_limit()
-        self.state_store, self.journal = InMemoryStateStore(self.clock), InMemoryJournal()
-        self.heartbeats = InMemoryInstances(self.clock)
+        self.state_store, self.journal = self.new_state_store(), InMemoryJournal()
+        self.heartbeats = self.new_heartbeats()
         self.instances = [self._instance(f"{number:04}") for number in range(load.instances)]
         self._running = [0] * load.instances
         self._counted_at = [0.0] * load.instances
@@ -103,6 +113,14 @@ class Fleet:
     def rate_limit(self) -> RateLimit:
         """What Foundry accepts."""
         return RateLimit(self.clock, self.load.foundry_limit)
+
+    def new_state_store(self) -> InMemoryStateStore:
+        """Where the states are."""
+        return InMemoryStateStore(self.clock)
+
+    def new_heartbeats(self) -> Instances:
+        """How the instances know each other."""
+        return InMemoryInstances(self.clock)
 
     def _instance(self, name: str) -> Gateways:
         def storage(target: object) -> Any:
@@ -189,6 +207,7 @@ class Fleet:
         now = self.clock.monotonic()
         if self._running[number]:
             self.measured.busy_seconds += now - self._counted_at[number]
+            self.measured.running_seconds += self._running[number] * (now - self._counted_at[number])
         self._running[number] += change
         self._counted_at[number] = now
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from statistics import mean
 
+import pytest
+
 from tests.scale.__main__ import DEFAULT_BUDGET, NO_BUDGET, measure
-from tests.scale.fleet import Load
+from tests.scale.fleet import Fleet, Load
+from tests.scale.storm import Storm, measure_storm
+from tests.simulation.virtual_time import in_virtual_time
+from tests.unit.handlers.gateways.test_app_share import BrokenInstances
 
 
 def test_polls_keep_to_the_budget_and_delay_a_release_by_a_tenth_at_most() -> None:
@@ -24,7 +29,30 @@ def test_with_a_rate_limit_a_budget_brings_more_pushes_live() -> None:
     assert with_budget.foundry["429"] < without.foundry["429"] / 5
 
 
-def test_at_a_fifth_of_a_request_a_second_pushes_go_live() -> None:
-    load = Load(100, 20, 1, minutes=20, foundry_limit=0.2, read_budget=DEFAULT_BUDGET)
-    most = 0.2 * 20 * 60 / 14
-    assert len(measure(load).measured.lead_times) > most / 4
+@pytest.mark.parametrize("instances", [1, 12])
+def test_at_a_fifth_of_a_request_a_second_pushes_go_live(instances: int) -> None:
+    load = Load(100, 20, instances, minutes=20, foundry_limit=0.2, read_budget=DEFAULT_BUDGET)
+    assert len(measure(load).measured.lead_times) > load.most_live / 4
+
+
+class UnheardFleet(Fleet):
+    """Instances whose heartbeats cannot be written."""
+
+    def new_heartbeats(self) -> BrokenInstances:
+        return BrokenInstances()
+
+
+@in_virtual_time
+async def test_instances_that_hear_nothing_of_each_other_are_slower_and_not_stuck() -> None:
+    load = Load(100, 20, 7, minutes=15, foundry_limit=1.0, read_budget=DEFAULT_BUDGET)
+    assert len((await UnheardFleet(load).run()).lead_times) > load.most_live / 4
+
+
+@pytest.mark.parametrize(("repositories", "shuffled"), [(1, False), (30, True)])
+def test_a_storm_of_events_loses_none_and_ends_with_the_newest_push_of_each_repository(
+    repositories: int, shuffled: bool
+) -> None:
+    row = measure_storm(Storm(repositories, 4, 20.0, 600, shuffled))
+    assert (row.lost, row.live) == (0, repositories)
+    assert row.noted_seconds < 30, "Event Grid waits no longer for an answer"
+    assert row.storage_requests < 8 * 600

@@ -17,10 +17,11 @@ from tests.scale.meter import MeteredGateway, RateLimit
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.projects_app import ProjectsApp
 
+AGENT_COUNT = 50
 AGENTS = "agents:\n" + "".join(
     f"  agent-{number}: {{repository: agents/hello, stages: [{{projects: [default, eu, us, asia]}}], "
     "release: {debounce: 0s}}\n"
-    for number in range(50)
+    for number in range(AGENT_COUNT)
 )
 ADDRESSES = (f'  {name}: {{endpoint: "https://{name}/api/projects/p"}}\n' for name in ("eu", "us", "asia"))
 PROJECTS = f"projects:\n{''.join(ADDRESSES)}"
