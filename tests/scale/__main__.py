@@ -91,7 +91,8 @@ INTRODUCTION = f"""# Scale
 
 `make scale ARGS="--write"` writes this page; do not edit it. What follows from it: [Sizing](../how-to/scale.md).
 
-The real handlers run with services in memory, in virtual time. Pushes come at random. A version takes 40 to 120 s, a
+The real handlers run with services in memory, in virtual time: 200 agents for 20 minutes, 1,000 for ten minutes or six.
+Pushes come at random. A version takes 40 to 120 s, a
 request to Foundry 100 ms, one to storage 20 ms. An instance runs at most {MAX_CONCURRENT_RELEASES} releases.
 
 * `budget`: `FOUNDRY_READS_PER_SECOND`. No SDK retries a refused request.
@@ -144,10 +145,10 @@ CHAPTERS: dict[str, list[Load]] = {
         *loads(1000, 5.0, (7, 40), minutes=10),
     ],
     "Foundry accepts 20 requests a second": [
-        *loads(1000, 20.0, (1, 7, 40), minutes=10), *loads(1000, 20.0, [7], DEFAULT_BUDGET, minutes=10)
+        *loads(1000, 20.0, (1, 7, 40), minutes=6), *loads(1000, 20.0, [7], DEFAULT_BUDGET, minutes=6)
     ],
     "Foundry accepts 100 requests a second": [
-        *loads(1000, 100.0, (1, 7, 40), minutes=10), *loads(1000, 100.0, [7], DEFAULT_BUDGET, minutes=10)
+        *loads(1000, 100.0, (1, 7, 40), minutes=6), *loads(1000, 100.0, [7], DEFAULT_BUDGET, minutes=6)
     ],
     "Each agent has 990 versions at the start": [
         *loads(10, 5.0, [1], versions=990), *loads(50, 5.0, [2], versions=990)
