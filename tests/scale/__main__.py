@@ -139,7 +139,8 @@ def loads(agents: int, limit: float, instances: Sequence[int], budget: float | N
 
 ANY_NUMBER = (1, 2, 7, 20, 40)
 CHAPTERS: dict[str, list[Load]] = {
-    "Foundry accepts less than 5 requests a second": [*loads(200, 0.2, (1, 7, 40)), *loads(200, 1.0, (1, 7, 40))],
+    "Foundry accepts 0.2 requests a second": loads(200, 0.2, (1, 7, 40)),
+    "Foundry accepts 1 request a second": loads(200, 1.0, (1, 7, 40)),
     "Foundry accepts 5 requests a second": [
         *loads(10, 5.0, [1]), *loads(50, 5.0, [2]), *loads(100, 5.0, [2]), *loads(200, 5.0, ANY_NUMBER),
         *loads(1000, 5.0, (7, 40), minutes=10),
