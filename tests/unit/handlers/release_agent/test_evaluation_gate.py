@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.agents_file.loader import load_agents
-from core.evaluation import RunStatus
+from core.evaluation import EvaluationRun, RunStatus
 from core.reasons import Reason
 from handlers import user_commands
 from handlers.gateways.errors import PermanentError, TransientError
@@ -208,6 +208,44 @@ async def test_a_refused_run_is_tried_again_after_the_time_that_the_service_asks
     assert app.release_queue.sent[-1][1] == 900
     foundry.error = None
     await app.clock.sleep(901)
+    assert await app.released() == "LIVE"
+
+
+class Lagging(InMemoryFoundry):
+    """Does not know a run for some seconds after it was started, or never."""
+
+    missing_seconds = 0.0
+    started_at = 0.0
+
+    async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
+        self.started_at = self._clock.monotonic()
+        return await super().start_run(evaluation, name, rows)
+
+    async def get_run(self, evaluation: str, run: str) -> EvaluationRun | None:
+        is_missing = self._clock.monotonic() - self.started_at < self.missing_seconds
+        return None if is_missing else await super().get_run(evaluation, run)
+
+
+@in_virtual_time
+@pytest.mark.parametrize(("missing_seconds", "ended", "runs"), [(30.0, "LIVE", 1), (1e6, "", 1)])
+async def test_a_run_that_does_not_show_yet_is_waited_for(missing_seconds: float, ended: str, runs: int) -> None:
+    app = app_with(JUDGED, kind=Lagging)
+    assert isinstance(app.foundry, Lagging)
+    app.foundry.missing_seconds = missing_seconds
+    assert await push_and_release(app, "v1", "a") == ended
+    assert app.foundry.run_count == runs
+    problems = [line["detail"] for line in app.journal.lines if line["reason"] == "EVALUATION_INCONCLUSIVE"]
+    assert problems == ([] if ended else ["attempt 1 of 3: the run does not exist"])
+
+
+@in_virtual_time
+async def test_an_evaluation_that_does_not_show_yet_is_tried_again() -> None:
+    app, foundry = failing_app(PermanentError("Foundry", "not_found", "start a run", status=404))
+    assert await push_and_release(app, "v1", "a") == ""
+    detail = "attempt 1 of 3: Foundry does not have the evaluation that it has just created"
+    assert line_of(app, "EVALUATION_INCONCLUSIVE")["detail"] == detail
+    foundry.error = None
+    await app.clock.sleep(301)
     assert await app.released() == "LIVE"
 
 
