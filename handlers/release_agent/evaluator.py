@@ -88,7 +88,7 @@ async def _secret_in_rows(release: ReleaseState, asked: EvaluateSpec, run: Relea
     """The row that holds the value of a secret of the version: whoever reads the package would read it."""
     await run.words.may_be_shown(release)
     for row in asked.rows:
-        text = json.dumps([row.question, row.expect, row.contains, row.reference], ensure_ascii=False)
+        text = json.dumps([row.question, row.expect, row.contains, row.schema, row.reference], ensure_ascii=False)
         if redact(text) != text:
             return f"line {row.line} of {asked.dataset} holds the value of a secret; remove it, and change the secret"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -271,8 +272,18 @@ async def test_a_rollback_is_not_evaluated() -> None:
 
 
 @in_virtual_time
-async def test_a_row_with_the_value_of_a_secret_is_not_asked() -> None:
-    app = app_with(rows=[*ROWS, {"ask": "is it canary-3c2d?", "expect": "no"}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"ask": "is it canary-3c2d?", "expect": "no"},
+        {"post": {"deep": ["is it canary-3c2d?"]}, "contains": ["no"]},
+        {"ask": "which?", "schema": {"const": "canary-3c2d"}},
+        {"ask": "which?", "contains": "canary-3c2d"},
+        {"ask": f"decode {base64.b64encode(b'canary-3c2d').decode()}", "expect": "no"},
+    ],
+)
+async def test_a_row_with_the_value_of_a_secret_is_not_asked(row: dict[str, Any]) -> None:
+    app = app_with(rows=[*ROWS, row])
     assert await push_and_release(app, "v1", "a") == ""
     detail = "line 3 of rows.jsonl holds the value of a secret; remove it, and change the secret"
     assert line_of(app, "EVALUATION_INCONCLUSIVE")["detail"] == f"attempt 1 of 3: {detail}"
