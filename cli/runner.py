@@ -79,10 +79,19 @@ class CommandResult:
 Command = Callable[[CommandContext], Awaitable[CommandResult]]
 
 
+def targets_of(agent: str, agents: Agents) -> list[str]:
+    """Return the targets of the agent that a name has, whatever project it has."""
+    from core.target import agent_of
+
+    return sorted(name for name in agents.agents if agent_of(name) == agent_of(agent))
+
+
 def unknown_agent(agent: str, agents: Agents) -> UsageError:
-    """Return the error for an agent that is not in agents.yaml; it suggests the nearest name."""
+    """Return the error for an agent that is not in agents.yaml; it names the agent's targets, or the nearest name."""
     from difflib import get_close_matches
 
+    if targets := targets_of(agent, agents):
+        return UsageError(f"agents.yaml has no target {agent}; it has {', '.join(targets)}")
     near = get_close_matches(agent, agents.agents, 1)
     hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(agents.agents)) or 'no agents'}"
     return UsageError(f"agents.yaml has no agent {agent}; {hint}")
