@@ -128,7 +128,8 @@ def push_image(
         raise typer.BadParameter(f"{reference}: a tag cannot contain a colon; write REPOSITORY or REPOSITORY:TAG")
     registry = _endpoints(folder)["registry"]
     key = _signing_key(folder, sign_with) if sign or sign_with else None
-    _note_time(folder)
+    if not tag:
+        _note_time(folder)  # the registry knows when a tag was pushed
     labels = dict(text.partition("=")[::2] for text in label or [])
     digest = _run(push(registry, repository, tag or None, salt=salt, kind=kind, labels=labels))
     if key is not None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.agents_file.loader import load_agents
+from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, SecretRef
 from local.arm import CLIENT
 from local.managed_identity import IDENTITY_HEADER
@@ -45,6 +45,15 @@ def ports_in_use(ports: Mapping[str, int]) -> dict[str, int]:
 def repositories(agents: Path) -> list[str]:
     """Return the repositories of an agents.yaml, each once, in the order of the file."""
     return list(dict.fromkeys(spec.repository for spec in _load(agents).agents.values()))
+
+
+def repository_of(agents: Path, agent: str) -> str:
+    """Return the repository that an agent or a target follows; empty where agents.yaml cannot be read or lacks it."""
+    try:
+        specs = _load(agents).agents.values()
+    except (AgentsFileError, OSError):
+        return ""
+    return next((spec.repository for spec in specs if agent in (spec.name, spec.agent)), "")
 
 
 def _load(file: Path) -> Agents:
