@@ -102,7 +102,8 @@ def _telemetry(url: str) -> dict[str, str]:
         "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME": "slipway",
         "OTEL_SERVICE_NAME": "slipway",
         "OTEL_TRACES_SAMPLER": "always_on",
-        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "azure_sdk",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "azure_sdk,django,fastapi,flask,httpx,httpx2,psycopg2,requests,"
+        "urllib,urllib3",
         "AZURE_SDK_TRACING_IMPLEMENTATION": "opentelemetry",
         "OTEL_METRIC_EXPORT_INTERVAL": "5000",
         "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
