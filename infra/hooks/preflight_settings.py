@@ -84,21 +84,6 @@ def _names_of_existing(env: Mapping[str, str], request: DeployRequest) -> Iterat
     yield "OPERATOR_GROUP_ID", request.operator_group, GUID, "must be the object id of a group: 8-4-4-4-12 hex digits"
 
 
-def repeats(request: DeployRequest) -> Iterator[Finding]:
-    """What is named twice, in any case: Azure refuses a second assignment of a role, and a second resource."""
-    named = {
-        "VAULT_SECRETS": [*request.secret_names],
-        "MORE_PROJECT_IDS": [project.id for project in request.projects],
-        "MORE_VAULT_IDS": [vault.id for vault in request.vaults],
-    }
-    for variable, items in named.items():
-        seen = [item.lower() for item in items]
-        twice = next((item for item in items if seen.count(item.lower()) > 1), None)
-        if twice is not None:
-            first = " (the first one is that of the settings)" if variable != "VAULT_SECRETS" else ""
-            yield error("names", f"{variable} names {twice} twice{first}", f"azd env set {variable} <each item once>")
-
-
 def sources_to_create(request: DeployRequest) -> Iterator[Finding]:
     """What a registry or a vault that the deployment creates cannot have yet."""
     for source in (request.registry, request.vault):
@@ -135,6 +120,23 @@ def values(env: Mapping[str, str]) -> Iterator[Finding]:
             yield error("values", f"{variable} {rule}; it is {value!r}", f"azd env set {variable} <a valid value>")
     for mistake in find_mistakes({variable: env[variable] for variable in APP_SETTINGS if env.get(variable)}):
         yield error("values", mistake, f"azd env set {mistake.split(' ')[0]} <a valid value>")
+
+
+def duplicates(request: DeployRequest) -> Iterator[Finding]:
+    """What is named twice, however it is written: Azure would refuse its second role or topic."""
+    places = (
+        ("MORE_PROJECT_IDS", "the project of FOUNDRY_PROJECT_NAME", [project.id for project in request.projects]),
+        ("MORE_VAULT_IDS", "the vault of VAULT_NAME", [vault.id for vault in request.vaults]),
+    )
+    for variable, first, ids in places:
+        lowered = [item.lower() for item in ids]
+        for number, item in enumerate(lowered[1:], 1):
+            if item in lowered[:number]:
+                what = f"{first}, which has its roles already" if item == lowered[0] else f"{ids[number]} twice"
+                yield error("values", f"{variable} names {what}", "remove it from the list")
+    secrets = [name.lower() for name in request.secret_names]
+    for secret in dict.fromkeys(name for name in secrets if secrets.count(name) > 1):
+        yield error("values", f"VAULT_SECRETS names {secret} twice", "remove it from the list")
 
 
 def _violated_rule(variable: str, value: str) -> str:

@@ -235,14 +235,8 @@ PROBLEMS = [
     (
         changed(VAULT_SECRETS="support-search-key,Support-Search-Key"),
         "VAULT_SECRETS names support-search-key twice",
-        "azd env set VAULT_SECRETS <each item once>",
+        "remove it from the list",
     ),
-    (
-        changed(MORE_PROJECT_IDS=f"{PROJECT}".upper()),
-        f"MORE_PROJECT_IDS names {PROJECT} twice (the first one is that of the settings)",
-        "azd env set MORE_PROJECT_IDS",
-    ),
-    (changed(MORE_VAULT_IDS=f"{VAULT}:evgs-kv"), f"MORE_VAULT_IDS names {VAULT} twice", "azd env set MORE_VAULT_IDS"),
     (
         changed(CREATE_REGISTRY="true", REGISTRY_TOPIC_NAME="evgs-registry", SLIPWAY_TOKEN=""),
         "REGISTRY_TOPIC_NAME is evgs-registry, but CREATE_REGISTRY creates what has no topic",
