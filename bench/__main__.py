@@ -26,6 +26,7 @@ from bench import (
     pruning,
     safety,
     signatures,
+    status,
     telemetry,
     trigger,
     unasked,
@@ -52,6 +53,7 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "signatures": signatures.rows,
     "safety": safety.rows,
     "command line": command_line.rows,
+    "status": status.rows,
 }
 """The measurements, in the order of the page."""
 PAGE = ROOT / "docs" / "reference" / "performance.md"
