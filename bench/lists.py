@@ -170,7 +170,7 @@ class LocalVault(AzureKeyVault):
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
         super().__init__(url, AsyncLocalCredential())
-        self._client = SecretClient(url, AsyncLocalCredential(), **options)
+        self._client.instance = SecretClient(url, AsyncLocalCredential(), **options)
 
 
 @asynccontextmanager

@@ -55,6 +55,11 @@ def as_json(error: GatewayError) -> ServiceError:
     return {"service": error.service, "code": f"{error.code}", "detail": error.message}
 
 
+def as_text(error: ServiceError) -> str:
+    """Return the error of JSON in one line, as ``str(error)`` was."""
+    return f"{error['service']}: {error['code']}: {error['detail']}"
+
+
 def sign_in_failure(error: BaseException) -> str | None:
     """Return the first line of a failed sign-in among the causes; unlike a refusal it has no HTTP status."""
     cause: BaseException | None = error

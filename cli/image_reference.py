@@ -62,8 +62,7 @@ def _parse(reference: str, spec: AgentSpec, login_server: str) -> tuple[str, str
 
 
 def _unknown_tag(repository: str, tag: str, tags: list[str]) -> str:
-    from difflib import get_close_matches
+    from core.similar_names import did_you_mean, most_similar
 
-    near = get_close_matches(tag, tags, 1)
-    newest = f"; the newest are {', '.join(tags[:3])}" if tags else "; the repository has none, or does not exist"
-    return f"{repository} has no tag {tag}" + (f"; did you mean {near[0]}?" if near else newest)
+    newest = f"the newest are {', '.join(tags[:3])}" if tags else "the repository has none, or does not exist"
+    return f"{repository} has no tag {tag}; {did_you_mean(most_similar(tag, tags), newest)}"

@@ -37,6 +37,7 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
     pause = desired.pause if desired.pause and desired.pause.is_active(now) else None
     starts = _not_before(desired, release, now)
     old_enough = {item.push.digest: old_enough_at(item, spec) for item in desired.waiting}
+    names = _names(state, desired, release)
     return {
         "desired": desired.push.tag if desired.push else None,
         "digest": desired.push.digest if desired.push else None,
@@ -47,8 +48,8 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "phase": str(release.phase),
         "reason": _gate(release) or release.reason,
         "detail": release.detail,
-        "next": _next(spec.name, state, release, starts or min(old_enough.values(), default=None)),
-        "remedy": _remedy(spec.name, state, release),
+        "next": _next(spec.name, state, names, release, starts or min(old_enough.values(), default=None)),
+        "remedy": _remedy(spec.name, state, names, release),
         "candidate": release.candidate if release.is_open else None,
         "not_before": as_iso(starts),
         **_window(spec, now),
@@ -92,7 +93,9 @@ def current_state(desired: DesiredState, release: ReleaseState, now: datetime) -
         return State(Reason.NOT_DUE.value, desired.waiting[0].since, desired.waiting[0].push.tag)
     if not release.reason:
         return State(Reason.NO_PUSH_YET.value, None, None)
-    return State(release.reason, release.history[-1].at if release.history else None, tag)
+    rejected = _rejected(desired, release.reason, tag)
+    at = rejected.at if rejected else None  # nothing was released: the history is empty
+    return State(release.reason, release.history[-1].at if release.history else at, tag)
 
 
 def _gate(release: ReleaseState) -> str:
@@ -109,27 +112,37 @@ def _window(spec: AgentSpec, now: datetime) -> dict[str, str | None]:
     return {"window_opens_at": as_iso(opening), "window_opens": shown}
 
 
-def _next(agent: str, state: State, release: ReleaseState, starts: datetime | None) -> str | None:
+def _next(
+    agent: str, state: State, names: dict[str, str], release: ReleaseState, starts: datetime | None
+) -> str | None:
     """Return what a person can do, with the command; None where nothing is to be done."""
     if state.name == Reason.NOT_DUE and starts:
         return f"Nothing to do; the release goes on at {starts:%Y-%m-%d %H:%M:%S} UTC."
     known = Reason.__members__.get(state.name)
-    if known is None or (known.help.startswith("Nothing to do") and not _remedy(agent, state, release)):
+    if known is None or (known.help.startswith("Nothing to do") and not _remedy(agent, state, names, release)):
         return None
-    return known.help_for(agent, release.detail, **_names(state, release))
+    return known.help_for(agent, release.detail, **names)
 
 
-def _remedy(agent: str, state: State, release: ReleaseState) -> str | None:
+def _remedy(agent: str, state: State, names: dict[str, str], release: ReleaseState) -> str | None:
     """Return the command that ends what the state says; None where there is none."""
     known = Reason.__members__.get(state.name)
-    return (known.remedy_for(agent, release.detail, **_names(state, release)) or None) if known else None
+    return (known.remedy_for(agent, release.detail, **names) or None) if known else None
 
 
-def _names(state: State, release: ReleaseState) -> dict[str, str]:
-    """Return the names that stand in a command."""
+def _names(state: State, desired: DesiredState, release: ReleaseState) -> dict[str, str]:
+    """Return the names that stand in a command; a rejected push is not the release's, and may be the agent's first."""
+    if rejected := _rejected(desired, state.name, state.tag):
+        return {"image": f"{rejected.push.repository}:{rejected.push.tag}", "version": release.candidate or ""}
     push = release.push
-    image = f"{push.repository}:{push.tag}" if push and push.tag == state.tag else ""
+    image = push.reference if push and push.tag == state.tag else ""
     return {"image": image, "version": release.candidate or ""}
+
+
+def _rejected(desired: DesiredState, reason: str, tag: str | None) -> RejectedPush | None:
+    """Return the rejected push that the reason is about; the release has its tag, or none."""
+    rejected = desired.last_rejection
+    return rejected if rejected and rejected.reason == reason and tag in (None, rejected.push.tag) else None
 
 
 def _not_before(desired: DesiredState, release: ReleaseState, now: datetime) -> datetime | None:

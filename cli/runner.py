@@ -76,15 +76,19 @@ class CommandResult:
     """True if a program acts on the names in it, so that they must stay; the command hides secrets itself."""
 
 
+MISSING = "FOUNDRY_PROJECT_ENDPOINT is not set"
+OF_A_DEPLOYMENT = "set -a; source <(azd env get-values); AZURE_TOKEN_CREDENTIALS=AzureCliCredential; set +a"
+"""As docs/how-to/deploy.md has it."""
+
 Command = Callable[[CommandContext], Awaitable[CommandResult]]
 
 
 def unknown_agent(agent: str, agents: Agents) -> UsageError:
     """Return the error for an agent that is not in agents.yaml; it suggests the nearest name."""
-    from difflib import get_close_matches
+    from core.similar_names import did_you_mean, most_similar
 
-    near = get_close_matches(agent, agents.agents, 1)
-    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(agents.agents)) or 'no agents'}"
+    names = agents.agents
+    hint = did_you_mean(most_similar(agent, names), f"it has {', '.join(sorted(names)) or 'no agents'}")
     return UsageError(f"agents.yaml has no agent {agent}; {hint}")
 
 
@@ -119,7 +123,7 @@ def run(local: bool, command: Command) -> CommandResult:
     try:
         return asyncio.run(_run(command))
     except ConfigError as error:
-        print_error(str(error))
+        print_error(f"{error}\n{where_settings_are()}" if MISSING in str(error) else str(error))
         raise typer.Exit(WRONG_INPUT) from None
     except GatewayError as error:
         from cli.errors import explain
@@ -129,6 +133,12 @@ def run(local: bool, command: Command) -> CommandResult:
     except (KeyboardInterrupt, typer.Abort):  # Ctrl-C, also at a prompt
         print("stopped; what was written stays, and the app continues with it", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def where_settings_are() -> str:
+    """What sets the settings of a deployment, or of the local stack, in a terminal that has none."""
+    local = "a local stack runs in this folder" if ENDPOINTS.exists() else "with the stack of `make up`"
+    return f"{local}: add --local\nwith a deployment, in its folder: {OF_A_DEPLOYMENT}"
 
 
 def prepare(local: bool) -> None:

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 from cli.durations import format_age, format_iso, format_iso_seconds
+from cli.errors import as_text
 from cli.output import columns, join_lines
 from core.reasons import Reason
 from core.target import agent_of, project_of
@@ -85,7 +86,7 @@ def _notes(status: Status, now: datetime) -> list[str]:
     notes += [_hold(hold) for hold in status["holds"]]
     notes += [_rejected(status["rejected"], now)] if status["rejected"] else []
     notes += _rolled_back(status["rolled_back"], now) if status["rolled_back"] else []
-    notes += [_pause(status["pause"], now)] if status["pause"] else []
+    notes += [_pause(status, status["pause"], now)] if status["pause"] else []
     notes += [
         f"{push['tag']} waits until {format_iso_seconds(push['until'])} (release.min_push_age)"
         for push in status["waiting"]
@@ -94,7 +95,7 @@ def _notes(status: Status, now: datetime) -> list[str]:
     notes += [f"window closed, opens {status['window_opens']}"] if status["window_opens"] else []
     notes += ["routing was changed outside Slipway: DRIFT"] if status["routing_changed_outside"] else []
     notes += ["the agent is disabled in Foundry"] if status["enabled"] is False else []
-    notes += [_not_read(status["not_read"])] if status["not_read"] else []
+    notes += [f"as the state store has it; {as_text(status['not_read'])}"] if status["not_read"] else []
     return [*notes, *([status["next"]] if status["next"] else [])]
 
 
@@ -132,13 +133,11 @@ def _rolled_back(rollback: Mapping[str, Any], now: datetime) -> list[str]:
     return lines
 
 
-def _pause(pause: Mapping[str, Any], now: datetime) -> str:
+def _pause(status: Status, pause: Mapping[str, Any], now: datetime) -> str:
+    """Return who paused the agent and why; with the command that ends it, unless that is what is to be done next."""
     until = f" until {format_iso(pause['until'])}" if pause["until"] else ""
-    return f"paused by {pause['by']} {_age(pause['since'], now)}{until}: {pause['why']}"
-
-
-def _not_read(error: Mapping[str, Any]) -> str:
-    return f"as the state store has it; {error['service']}: {error['code']}: {error['detail']}"
+    end = "" if status["state"] == Reason.PAUSED else f"; end it with slipway resume {status['agent']}"
+    return f"paused by {pause['by']} {_age(pause['since'], now)}{until}: {pause['why']}{end}"
 
 
 def _age(at: str | None, now: datetime) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from cli.durations import format_age, format_iso, format_iso_seconds
 from cli.output import columns, join_lines, meaning, subject
 from cli.scores import table
+from core.state.desired import RollbackRequest
+from core.state.rollbacks import describe
 
 MAX_SHOWN = 60
 """Decisions in the text; an agent has thousands."""
@@ -71,9 +73,8 @@ def _pause(pause: Fields) -> str:
 
 
 def _rolled_back(rollback: Fields) -> str:
-    since = f" since {format_iso(rollback['at'])}" if rollback["at"] else ""
-    by, reason = rollback["by"] or "somebody", rollback["why"] or "no reason given"
-    return f"to version {rollback['version']} by {by}{since}: {reason}"
+    at = datetime.fromisoformat(rollback["at"]) if rollback["at"] else None
+    return describe(RollbackRequest(rollback["version"], 0, by=rollback["by"], at=at, why=rollback["why"]))
 
 
 def _release(release: Fields) -> str:

@@ -78,10 +78,12 @@ class Heartbeat:
     """How long each of its releases has been in hand."""
     calm: float = math.inf
     """How long ago Foundry refused one of its requests."""
+    rate_left: float = math.inf
+    """What that refusal left of the app's rate, in reads a second."""
 
     def after(self, seconds: float) -> Heartbeat:
         """The same instance so much later."""
-        return Heartbeat(self.instance, tuple(age + seconds for age in self.ages), self.calm + seconds)
+        return Heartbeat(self.instance, tuple(age + seconds for age in self.ages), self.calm + seconds, self.rate_left)
 
 
 def releases_at_once(app_reads_per_second: float) -> float:

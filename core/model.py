@@ -31,6 +31,11 @@ class Push:
         """Repository, tag and digest, as lines of the journal name an image."""
         return {"repository": self.repository, "tag": self.tag, "digest": self.digest}
 
+    @property
+    def reference(self) -> str:
+        """``repository:tag``, as commands take an image."""
+        return f"{self.repository}:{self.tag}"
+
     def is_same(self, other: Push | None) -> bool:
         """True for the same image under the same tag, whatever its event."""
         key = (self.repository, self.digest, self.tag)

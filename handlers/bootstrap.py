@@ -5,10 +5,12 @@ Imports are inside the functions: each trigger loads only what it needs, which s
 
 from __future__ import annotations
 
+import asyncio
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from handlers.concurrency import gather_two
 from handlers.redaction import RedactedErrors
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from core.agents_file.spec import Agents
     from handlers.gateways.commit_statuses import GitHub
+    from handlers.gateways.foundry.client import AzureFoundry
+    from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
     from handlers.gateways.interfaces import Gateways
     from handlers.gateways.project_vaults import ProjectVaults
     from handlers.gateways.storage.account import StorageAccount
@@ -81,32 +85,45 @@ def _vaults() -> ProjectVaults:
 
 
 @cache
+def _limiter(project: str) -> FoundryRateLimiter:
+    from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+    from handlers.gateways.storage.instances import BlobInstances
+
+    return FoundryRateLimiter(settings().foundry_reads_per_second, BlobInstances(_account(), project))
+
+
+@cache
+def _project(name: str, endpoint: str) -> AzureFoundry:
+    from handlers.gateways.clock import SystemClock
+    from handlers.gateways.foundry.client import AzureFoundry
+
+    return AzureFoundry(endpoint, credential(), _limiter(name), SystemClock())
+
+
+def _default_project() -> AzureFoundry:
+    from core.target import DEFAULT_PROJECT
+
+    return _project(DEFAULT_PROJECT, settings().foundry_project_endpoint)
+
+
+@cache
 def gateways() -> Gateways:
     """All gateways, with one credential; nothing connects before it is used."""
     from core.target import DEFAULT_PROJECT
     from handlers.gateways.clock import SystemClock
     from handlers.gateways.event_grid import EventGridPublisher
-    from handlers.gateways.foundry.client import AzureFoundry
     from handlers.gateways.foundry.projects import FoundryProjects
-    from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
     from handlers.gateways.interfaces import Gateways
     from handlers.gateways.registry import AzureRegistry
     from handlers.gateways.shared_registry import SharedRegistry
-    from handlers.gateways.storage.instances import BlobInstances
     from handlers.gateways.storage.journal import BlobJournal
     from handlers.gateways.storage.release_queue import StorageCommitStatusQueue, StorageReleaseQueue
     from handlers.gateways.storage.state_store import BlobStateStore
 
     env, clock, account = settings(), SystemClock(), _account()
-    project, topic = env.foundry_project_endpoint, env.outcome_topic_endpoint
-    limiters = cache(lambda name: FoundryRateLimiter(env.foundry_reads_per_second, BlobInstances(account, name)))
-
-    def connect(name: str, endpoint: str) -> AzureFoundry:
-        return AzureFoundry(endpoint, credential(), limiters(name), clock)
-
-    vaults = _vaults()
+    project, topic, vaults = env.foundry_project_endpoint, env.outcome_topic_endpoint, _vaults()
     return Gateways(
-        foundry=FoundryProjects(connect(DEFAULT_PROJECT, project), lambda: agents().projects, connect),
+        foundry=FoundryProjects(_default_project(), lambda: agents().projects, _project),
         key_vault=vaults.of(DEFAULT_PROJECT),
         state_store=BlobStateStore(account, clock),
         journal=BlobJournal(account, clock),
@@ -115,8 +132,8 @@ def gateways() -> Gateways:
         registry=SharedRegistry(AzureRegistry(env.registry_endpoint, credential()), clock),
         outcome_publisher=EventGridPublisher(topic, project, credential()) if topic else None,
         commit_statuses=StorageCommitStatusQueue(account),
-        rate_limiter=limiters(DEFAULT_PROJECT),
-        project_limiter=limiters,
+        rate_limiter=_limiter(DEFAULT_PROJECT),
+        project_limiter=_limiter,
         project_vault=vaults.of,
     )
 
@@ -136,8 +153,20 @@ async def close() -> None:
         await client.close()
 
 
+@cache
+def _preparation(handler: str, *, releases: bool) -> asyncio.Future[None]:
+    """Once in a process: import a trigger's handler and the gateways, while tokens are on the way."""
+    from handlers.gateways.cold_start import FOUNDRY, KEY_VAULT, STORAGE, prepare
+
+    modules = (handler, "handlers.agents_file", "handlers.gateways.storage.state_store", "handlers.gateways.registry")
+    services = [*([] if settings().storage else [STORAGE]), *([FOUNDRY, KEY_VAULT] if releases else [])]
+    return asyncio.ensure_future(prepare(modules, credential(), services))
+
+
 async def event_queued(message: str) -> None:
     """Handle an event of either kind, from Event Grid or from the queue ``events``."""
+    with RedactedErrors():
+        await asyncio.shield(_preparation("handlers.events.event_queued", releases=False))
     from handlers.events.event_queued import handle_event
 
     with RedactedErrors():
@@ -149,10 +178,13 @@ image_pushed = secret_changed = event_queued
 
 async def release_agent(message: str) -> None:
     """Handle a message of the queue ``releases``."""
+    with RedactedErrors():
+        await asyncio.shield(_preparation("handlers.release_agent.reconcile", releases=True))
     from handlers.release_agent.reconcile import handle_message
 
     with RedactedErrors():
-        await handle_message(message, await _agents(message), settings(), gateways())
+        release = handle_message(message, await _agents(message), settings(), gateways())
+        await gather_two(release, _default_project().prepare())  # its SDK takes most of a second to import
 
 
 async def commit_status(message: str) -> None:

@@ -12,6 +12,7 @@ from core.reasons import Reason
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from handlers.concurrency import gather_limited, gather_two
+from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Registry
 from handlers.telemetry.decision_log import DecisionLog
 
@@ -21,10 +22,15 @@ IMAGES_PER_LINE = 40
 ALL_STATES = frozenset({"open", "due", "ended"})
 
 
-async def known_agents(gateways: Gateways) -> list[str]:
-    """The agents that Slipway has a state of, and those that Foundry lists; raises TransientError or PermanentError."""
-    lists = await gather_two(gateways.state_store.list_agents(ALL_STATES), gateways.foundry.list_agents())
-    return sorted({name for names in lists for name in names})
+async def known_agents(gateways: Gateways) -> tuple[list[str], GatewayError | None]:
+    """The agents that Slipway has a state of, and those that Foundry lists; with the error where one list failed."""
+    names = set[str]()
+    try:
+        names.update(await gateways.state_store.list_agents(ALL_STATES))
+        names.update(await gateways.foundry.list_agents())
+    except GatewayError as error:
+        return sorted(names), error
+    return sorted(names), None
 
 
 def record_images(decisions: DecisionLog, images: Sequence[str], **fields: Any) -> None:

@@ -34,9 +34,7 @@ def release_event(agent: str, reason: Reason, release: ReleaseState, detail: str
     data = {
         "agent": agent,
         "reason": reason.value,
-        "help": reason.help_for(
-            agent, detail, image=f"{push.repository}:{push.tag}" if push else "", version=release.candidate or ""
-        ),
+        "help": reason.help_for(agent, detail, image=push.reference if push else "", version=release.candidate or ""),
         "detail": detail,
         "version": release.candidate,
         "previous_version": release.routing_at_start.pinned if release.routing_at_start else None,

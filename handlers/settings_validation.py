@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import parse_qs, urlsplit
 
 from core.ncrontab import EXAMPLE, Schedule, ScheduleError
+from core.similar_names import did_you_mean, most_similar
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 CREDENTIALS = (
@@ -204,8 +204,8 @@ def _credentials(value: str) -> str | None:
     if value.lower() in {name.lower() for name in CREDENTIALS}:
         return None
     short = {name.lower().removesuffix("credential"): name for name in CREDENTIALS}
-    near = difflib.get_close_matches(value.lower().replace("-", "").removesuffix("credential"), short, n=1)
-    meant = f"did you mean {short[near[0]]}?" if near else f"it takes {', '.join(CREDENTIALS)}"
+    near = most_similar(value.lower().replace("-", "").removesuffix("credential"), short)
+    meant = did_you_mean(short.get(near), f"it takes {', '.join(CREDENTIALS)}")
     return f"is not a credential that azure-identity knows; {meant} ({_shown(value)})"
 
 

@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlencode
 
 import typer
 from aiohttp import ClientError, ClientResponseError
@@ -127,7 +128,8 @@ def push_image(
         raise typer.BadParameter(f"{reference}: a tag cannot contain a colon; write REPOSITORY or REPOSITORY:TAG")
     registry = _endpoints(folder)["registry"]
     key = _signing_key(folder, sign_with) if sign or sign_with else None
-    _note_time(folder)
+    if not tag:
+        _note_time(folder)  # the registry knows when a tag was pushed
     labels = dict(text.partition("=")[::2] for text in label or [])
     digest = _run(push(registry, repository, tag or None, salt=salt, kind=kind, labels=labels))
     if key is not None:
@@ -150,6 +152,9 @@ def configure_part(
     part: Annotated[str, typer.Argument(help="A service of endpoints.json, such as foundry or vault.")],
     route: Annotated[str, typer.Argument(help="faults, provisioning, delivery, evaluations, referrers, clock or arm.")],
     body: Annotated[str, typer.Argument(help="JSON.")],
+    project: Annotated[
+        str, typer.Option(help="Of faults: only in this project of Foundry, or this vault, by its name in the address.")
+    ] = "",
     folder: Folder = Path(".local"),
 ) -> None:
     """Change how a service behaves: make it slow, full or broken (docs/how-to/local-stack.md)."""
@@ -157,11 +162,13 @@ def configure_part(
     parts = [name for name, address in endpoints.items() if "://" in str(address)]
     if part not in parts:
         raise typer.BadParameter(f"{part}: the services are {', '.join(parts)}", param_hint="PART")
+    if project and (route != "faults" or part not in ("foundry", "vault")):
+        raise typer.BadParameter("only faults of foundry and vault may be those of one project", param_hint="--project")
     try:
         value = json.loads(body)
     except json.JSONDecodeError as error:
         raise typer.BadParameter(f"no JSON: {error}", param_hint="BODY") from error
-    _run(configure(endpoints, part, route, value))
+    _run(configure(endpoints, part, f"{route}?{urlencode({'project': project})}" if project else route, value))
 
 
 @app.command("secret")

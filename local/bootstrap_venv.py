@@ -18,7 +18,11 @@ def main(folder: str, lock: str) -> int:
         return 1
     pins = len(re.findall(r"^[A-Za-z0-9_.\[\]-]+==", Path(lock).read_text(), re.MULTILINE))
     print(f"creating {folder} (once; about {pins} packages)", flush=True)
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    # its errors are kept back: after Ctrl-C they are the tracebacks of two interpreters
+    made = subprocess.run([sys.executable, "-m", "venv", folder], stderr=subprocess.PIPE, text=True, check=False)
+    if made.returncode:
+        print(f"{made.stderr}{folder} could not be created", file=sys.stderr)
+        return made.returncode
     pip = [
         f"{folder}/bin/python",
         "-m",

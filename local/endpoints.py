@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.agents_file.loader import load_agents
+from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, SecretRef
 from local.arm import CLIENT
 from local.managed_identity import IDENTITY_HEADER
@@ -45,6 +45,15 @@ def ports_in_use(ports: Mapping[str, int]) -> dict[str, int]:
 def repositories(agents: Path) -> list[str]:
     """Return the repositories of an agents.yaml, each once, in the order of the file."""
     return list(dict.fromkeys(spec.repository for spec in _load(agents).agents.values()))
+
+
+def repository_of(agents: Path, agent: str) -> str:
+    """Return the repository that an agent or a target follows; empty where agents.yaml cannot be read or lacks it."""
+    try:
+        specs = _load(agents).agents.values()
+    except (AgentsFileError, OSError):
+        return ""
+    return next((spec.repository for spec in specs if agent in (spec.name, spec.agent)), "")
 
 
 def _load(file: Path) -> Agents:
@@ -93,7 +102,8 @@ def _telemetry(url: str) -> dict[str, str]:
         "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME": "slipway",
         "OTEL_SERVICE_NAME": "slipway",
         "OTEL_TRACES_SAMPLER": "always_on",
-        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "azure_sdk",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "azure_sdk,django,fastapi,flask,httpx,httpx2,psycopg2,requests,"
+        "urllib,urllib3",
         "AZURE_SDK_TRACING_IMPLEMENTATION": "opentelemetry",
         "OTEL_METRIC_EXPORT_INTERVAL": "5000",
         "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
@@ -117,6 +127,13 @@ def secret_names(agents: Path) -> list[tuple[str, str]]:
             if isinstance(value, SecretRef)
         }
     )
+
+
+def more_projects(agents: Path) -> tuple[list[str], list[str]]:
+    """Return the projects of an agents file by their names in Foundry, and its vaults by those below ``/vaults/``."""
+    loaded = _load(agents)
+    projects = [endpoint.rpartition("/")[2] for endpoint in loaded.projects.values()]
+    return projects, sorted({vault.partition("/vaults/")[2] for vault in loaded.vaults.values()} - {""})
 
 
 def app_key_name(agents: Path) -> str:

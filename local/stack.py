@@ -22,7 +22,7 @@ from local import kept_state
 from local.agents.pool import AgentPool
 from local.arm import Arm
 from local.arm_fixture import populate
-from local.endpoints import PORTS, PROJECT, ROOT, app_key_name, environment, ports_in_use, secret_names
+from local.endpoints import PORTS, PROJECT, ROOT, app_key_name, environment, more_projects, ports_in_use, secret_names
 from local.event_grid import EventGrid, Subscription, ToFunction, ToQueue
 from local.folder_lock import FolderInUseError, FolderLock
 from local.foundry.server import Foundry
@@ -106,7 +106,7 @@ class Stack:
         foundry = Foundry(registry_url=url, pool=pool, project_name=PROJECT)
         for name, part in (("foundry", foundry), ("vault", vault), ("arm", arm)):
             await self._start(name, part, tls)
-        populate(arm, self.endpoints)
+        populate(arm, self.endpoints, *more_projects(self.options.agents))
         self._stand_ins = StandIns(foundry, registry, vault, telemetry)
         if kept:
             await kept_state.restore(kept, self._stand_ins)

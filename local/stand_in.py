@@ -10,7 +10,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from aiohttp import web
@@ -23,6 +23,8 @@ MAX_REQUESTS = 2_000
 SECRET_KEYS = frozenset({"value", "access_token", "environment_variables"})
 """JSON keys whose content is a secret, or may hold one."""
 SECRET_HEADERS = frozenset({"authorization", "x-identity-header", "aeg-sas-key", "aeg-sas-token"})
+PLACE = re.compile(r"^(?:/api/projects|/vaults)/([^/?]+)")
+"""Of an address: the project of Foundry, or the vault."""
 HIDDEN = "***"
 
 
@@ -43,6 +45,8 @@ class Fault:
     """Apply the request, then close the connection in the middle of the response."""
     after_effect: bool = False
     """Apply the request before the fault."""
+    project: str = ""
+    """Of this project of Foundry, or this vault below ``/vaults/``, by its name in the address; empty: of all."""
     used: int = 0
 
     def matches(self, method: str, path: str) -> bool:
@@ -51,6 +55,7 @@ class Fault:
             (not self.times or self.used < self.times)
             and re.fullmatch(self.method, method, re.IGNORECASE) is not None
             and re.search(self.path, path) is not None
+            and self.project in ("", *PLACE.findall(path))
         )
 
     def consume(self, request: web.Request) -> bool:
@@ -163,8 +168,12 @@ class StandIn:
         return web.json_response([line for line in self.requests if line.get("answered", math.inf) > since])
 
     async def _set_faults(self, request: web.Request) -> web.Response:
+        """Replace all faults, or with ``?project=`` those of one project."""
+        project = request.query.get("project", "")
+        kept = [fault for fault in self.faults if fault.project != project] if project else []
         try:
-            self.faults = [Fault(**fault) for fault in await request.json()]
+            given = [Fault(**fault) for fault in await request.json()]
+            self.faults = [*kept, *(replace(fault, project=project or fault.project) for fault in given)]
         except (TypeError, ValueError) as error:
             return web.json_response({"error": f"faults: {error}"}, status=400)
         return web.json_response({"faults": len(self.faults)})

@@ -33,6 +33,7 @@ LAYERS = (
         "core.evaluation",
         "core.image_reference",
         "core.signatures",
+        "core.similar_names",
         "core.text_encoding",
         "core.time_windows",
         "core.vault_address",

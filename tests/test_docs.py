@@ -34,6 +34,7 @@ NAMED = {
     ),
     "queue": re.compile(r"--queue-name ([\w-]+)|[Qq]ueues? `([\w-]+)`"),
 }
+SCREEN_LINES = 48
 OTHER_NAMES = {"docs/how-to/teams-message.md": {"outcomes"}}
 """What a page makes itself."""
 PLACES = [*PAGES, ROOT / "core" / "reasons.yaml", *sorted((ROOT / "cli").rglob("*.py"))]
@@ -62,6 +63,12 @@ def test_the_readme_starts_with_its_two_commands() -> None:
     blocks = re.findall(r"^```bash\n(.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
     assert blocks[:2] == ["make demo", "make up"]
     assert "make test" in blocks
+
+
+def test_the_readme_is_two_screens_long_before_its_settings() -> None:
+    start, _, _ = (ROOT / "README.md").read_text().partition("\n## Settings")
+    assert len(start.splitlines()) <= 2 * SCREEN_LINES
+    assert all(heading in start for heading in ("## Two commands", "## agents.yaml", "## Command line", "## Deploy"))
 
 
 def test_make_lists_its_targets() -> None:

@@ -18,7 +18,10 @@ async def list_digests(context: CommandContext) -> CommandResult:
     from handlers.images_in_use import ImagesInUse, known_agents
 
     gateways, settings = context.gateways, context.settings
-    names = sorted({*context.select_agents(None), *await known_agents(gateways)})
+    known, refusal = await known_agents(gateways)
+    if refusal is not None:
+        raise refusal
+    names = sorted({*context.select_agents(None), *known})
     in_use = ImagesInUse(gateways.registry, settings.registry_login_server)
 
     async def read(name: str) -> list[str]:

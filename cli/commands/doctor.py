@@ -20,7 +20,7 @@ def doctor(
     local: Local = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find the cause of an ImageError, a 401 or a 403. Prints the command that fixes it."""
+    """Find what is wrong. Prints the command that mends it."""
     prepare(local)
     from cli.doctor.run import run_doctor
 

@@ -51,6 +51,6 @@ async def wait_for_image(
     result = await watch(context, {agent: desired.generation}, desired.push.pushed_at, as_json)
     released = (await store.get_release(agent)).push
     if result.exit_code == DONE and released is not None and released.digest != digest:
-        text = f"{agent}: a newer push replaced it, {released.repository}:{released.tag} ({released.digest})"
+        text = f"{agent}: a newer push replaced it, {released.reference} ({released.digest})"
         return CommandResult(text, {agent: "SUPERSEDED"}, BAD_RESULT)
     return result

@@ -16,7 +16,7 @@ MAX_COUNTED_BLOBS = 1000
 
 async def checks(resources: Resources, arm: ArmClient) -> list[Check]:
     """Check each container that keeps the dead letters of the app's subscriptions."""
-    sources = [str(source["id"]) for source in (resources.registry, resources.vault) if source]
+    sources = [str(source["id"]) for source in resources.sources]
     destinations = [
         dead_letter_destination(subscription)
         for source in sources

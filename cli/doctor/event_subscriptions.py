@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.arm_client import ArmClient, Json
-from cli.doctor.resources import EVENT_GRID, Resources
+from cli.doctor.resources import EVENT_GRID, Resources, vault_name
 from cli.doctor.result import Check, failed, ok
 from core.agents_file.spec import Agents, SecretRef
 from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION
@@ -17,22 +17,27 @@ FIX = "subscribe again: azd hooks run postdeploy"
 
 
 async def checks(resources: Resources, arm: ArmClient, agents: Agents) -> list[Check]:
-    """Check the registry's subscription, and the vault's if a new secret version starts a release."""
+    """Check the registry's subscription, and that of each vault where a new secret version starts a release."""
     results: list[Check] = []
     if resources.registry is not None:
         subjects = [f"{spec.repository}:" for spec in agents.agents.values()]
         ours = await subscriptions(resources, arm, str(resources.registry["id"]))
         results += _check("event subscription of the registry", ours, IMAGE_PUSHED, subjects)
-    rotates = any(
+    for address, vault in resources.vaults.items():
+        if vault is not None and _rotates(address, resources, agents):
+            ours = await subscriptions(resources, arm, str(vault["id"]))
+            results += _check(f"event subscription of the {vault_name(address)}", ours, SECRET_NEW_VERSION, [])
+    return results
+
+
+def _rotates(address: str, resources: Resources, agents: Agents) -> bool:
+    """Return whether a new version of a secret in this vault starts a release."""
+    return any(
         isinstance(value, SecretRef) and value.version is None
         for spec in agents.agents.values()
-        if spec.release.on_secret_change == "release"
+        if spec.release.on_secret_change == "release" and resources.vault_of(spec.name, agents) == address
         for value in spec.env.values()
     )
-    if resources.vault is not None and rotates:
-        ours = await subscriptions(resources, arm, str(resources.vault["id"]))
-        results += _check("event subscription of the vault", ours, SECRET_NEW_VERSION, [])
-    return results
 
 
 async def subscriptions(resources: Resources, arm: ArmClient, source: str) -> list[Json]:

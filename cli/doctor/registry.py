@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cli.arm_client import Json
-from cli.doctor.resources import CONNECTIONS, Resources, principal_id
+from cli.doctor.resources import CONNECTIONS, ProjectResources, Resources, principal_id
 from cli.doctor.result import Check, failed, ok, unknown
 from cli.doctor.role_assignments import PULL, PULL_ABAC, RoleAssignments
 
@@ -12,7 +12,7 @@ ABAC = "AbacRepositoryPermissions"
 
 
 async def checks(resources: Resources, roles: RoleAssignments, login_server: str) -> list[Check]:
-    """Check policy, network, connection, and the three identities."""
+    """Check policy and network, and of each project its connection and identities."""
     registry = resources.registry
     if registry is None:
         searched = f"not found in the {len(resources.subscriptions)} subscriptions that you may read in this tenant"
@@ -20,16 +20,26 @@ async def checks(resources: Resources, roles: RoleAssignments, login_server: str
     properties, name = registry.get("properties") or {}, registry["name"]
     abac = properties.get("roleAssignmentMode") == ABAC
     needed = PULL_ABAC if abac else PULL
-    project, account = principal_id(resources.project), principal_id(resources.account)
     results = [
         _policy(properties, str(name)),
         ok("registry mode", "ABAC: AcrPull has no effect" if abac else "roles: AcrPull applies"),
         _network(properties),
-        await _connection(resources, roles, login_server),
-        await roles.check("identity of the project", project, needed, registry, "registry"),
-        await roles.check("identity of the app", resources.app, needed, registry, "registry"),
     ]
-    return [*results, _account(await roles.check("identity of the account", account, needed, registry, "registry"))]
+    for project in resources.projects:
+        principal = principal_id(project.project)
+        results += [
+            await _connection(project, roles, login_server),
+            await roles.check(f"identity of the {project.name}", principal, needed, registry, "registry"),
+        ]
+    results.append(await roles.check("identity of the app", resources.app, needed, registry, "registry"))
+    accounts = dict[str | None, str]()
+    for project in resources.projects:
+        shown = "account" if project.name == "project" else f"account of {project.name}"
+        accounts.setdefault(principal_id(project.account), shown)  # projects may share one
+    return results + [
+        _account(await roles.check(f"identity of the {shown}", account, needed, registry, "registry"))
+        for account, shown in accounts.items()
+    ]
 
 
 def _policy(properties: Json, name: str) -> Check:
@@ -49,12 +59,12 @@ def _network(properties: Json) -> Check:
     return unknown("registry network", detail, "check when the project was made")
 
 
-async def _connection(resources: Resources, roles: RoleAssignments, login_server: str) -> Check:
+async def _connection(project: ProjectResources, roles: RoleAssignments, login_server: str) -> Check:
     """Check the project's connection; it is documented as required, but pulls work without it."""
-    check = "connection of the project to the registry"
-    if resources.project is None:
-        return unknown(check, "you may not read the project", "sign in with Reader on it")
-    connections = await roles.arm.list(f"{resources.project['id']}/connections", CONNECTIONS)
+    check = f"connection of the {project.name} to the registry"
+    if project.project is None:
+        return unknown(check, f"you may not read the {project.name}", "sign in with Reader on it")
+    connections = await roles.arm.list(f"{project.project['id']}/connections", CONNECTIONS)
     targets = [
         str(connection["properties"].get("target", "")).removeprefix("https://").rstrip("/")
         for connection in connections

@@ -10,7 +10,7 @@ from typing import get_args
 
 from cli.arm_client import ArmClient, Json
 from cli.doctor import dead_letters, event_subscriptions, local_checks, registry, services
-from cli.doctor.resources import Resources, find
+from cli.doctor.resources import Resources, find, vault_name
 from cli.doctor.result import Check, Status, failed, ok, unknown, words
 from cli.doctor.role_assignments import AGENTS, BLOBS, QUEUES, SECRETS, RoleAssignments
 from cli.exit_codes import BAD_RESULT, INTERRUPTED
@@ -74,7 +74,7 @@ async def _remote_checks(settings: Settings, agents: Agents, options: Options, p
 
 async def _resource_checks(settings: Settings, agents: Agents, options: Options, arm: ArmClient) -> list[Check]:
     try:
-        resources = await find(arm, settings, options.client_id or settings.client_id, options.subscription)
+        resources = await find(arm, settings, agents, options.client_id or settings.client_id, options.subscription)
     except GatewayError as error:
         return [_unreadable(error)]
     roles = RoleAssignments(arm)
@@ -98,29 +98,32 @@ def _unreadable(error: GatewayError) -> Check:
 
 
 async def check_app_identity(resources: Resources, roles: RoleAssignments) -> list[Check]:
-    """Check what the app's identity may do on project, vault and storage."""
+    """Check what the app's identity may do on projects, vaults and storage."""
     identity, app = "identity of the app", resources.app
     return [
-        await roles.check(identity, app, AGENTS, resources.project, "project"),
-        await _vault(identity, resources, roles),
+        *[await roles.check(identity, app, AGENTS, item.project, item.name) for item in resources.projects],
+        *[
+            await _vault(identity, app, vault_name(address), vault, roles)
+            for address, vault in resources.vaults.items()
+        ],
         await roles.check(identity, app, BLOBS, resources.storage, "storage (blobs)"),
         await roles.check(identity, app, QUEUES, resources.storage, "storage (queues)"),
     ]
 
 
-async def _vault(identity: str, resources: Resources, roles: RoleAssignments) -> Check:
+async def _vault(identity: str, app: str | None, name: str, vault: Json | None, roles: RoleAssignments) -> Check:
     """Check the role, or the access policies of a vault that still uses them."""
-    properties: Json = (resources.vault or {}).get("properties") or {}
-    if resources.vault is None or resources.app is None or properties.get("enableRbacAuthorization", True):
-        return await roles.check(identity, resources.app, SECRETS, resources.vault, "vault")
-    policies = [item for item in properties.get("accessPolicies") or [] if item.get("objectId") == resources.app]
+    properties: Json = (vault or {}).get("properties") or {}
+    if vault is None or app is None or properties.get("enableRbacAuthorization", True):
+        return await roles.check(identity, app, SECRETS, vault, name)
+    policies = [item for item in properties.get("accessPolicies") or [] if item.get("objectId") == app]
     allowed = {
         str(right).lower() for policy in policies for right in (policy.get("permissions") or {}).get("secrets") or []
     }
     if {"get", "all"} & allowed:
-        return ok(f"{identity} on vault", "has get, by an access policy")
-    fix = f"az keyvault set-policy -n {resources.vault['name']} --object-id {resources.app} --secret-permissions get"
-    return failed(f"{identity} on vault", "no access policy lets it get secrets", fix)
+        return ok(f"{identity} on {name}", "has get, by an access policy")
+    fix = f"az keyvault set-policy -n {vault['name']} --object-id {app} --secret-permissions get"
+    return failed(f"{identity} on {name}", "no access policy lets it get secrets", fix)
 
 
 def _text(results: list[Check]) -> str:

@@ -19,11 +19,13 @@ from core.target import DEFAULT_PROJECT, by_project, project_of
 from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
 from handlers.release_agent.read_secrets import read_secret
+from handlers.resume_releases.agent_states import AgentStates
 from handlers.resume_releases.poison_queues import POISON_QUEUES
 
 
 async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
-    """Call each service once, then check each agent."""
+    """Call each service once, then check each agent, whose states are read once for all checks."""
+    states = AgentStates(gateways.state_store)
     targets_to_read = [group[0] for group in by_project(agents.agents)] or ["none"]
     repository = next((spec.repository for spec in agents.agents.values()), "none")
     results = [
@@ -35,13 +37,13 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     results += [check for specs in by_vault(agents) for check in await _key_vault(specs, agents, gateways)]
     results += [await _poison_queue(queue, gateways) for queue in POISON_QUEUES]
     names = sorted(agents.agents)
-    of_agents = await read_each(names, lambda name: _agent(name, agents, gateways))
+    of_agents = await read_each(names, lambda name: _agent(name, agents, states, gateways))
     results += [replace(check, agent=name) for name, checks in zip(names, of_agents, strict=True) for check in checks]
-    results += await signatures.checks(agents, gateways)
+    results += await signatures.checks(agents, states, gateways)
     results += await judges.checks(agents, gateways.foundry)
-    results += await targets.checks(agents, gateways)
+    results += await targets.checks(agents, states, gateways)
     results += await activity.checks(gateways)
-    return results + await secret_expiries.checks(agents, gateways)
+    return results + await secret_expiries.checks(agents, states, gateways)
 
 
 async def _call(check: str, call: Callable[[], Awaitable[object]]) -> Check:
@@ -104,11 +106,11 @@ async def _poison_queue(queue: str, gateways: Gateways) -> Check:
     return failed(check, f"{count} messages that no function takes", "do what the page of POISON_QUEUE_STUCK says")
 
 
-async def _agent(name: str, agents: Agents, gateways: Gateways) -> list[Check]:
+async def _agent(name: str, agents: Agents, states: AgentStates, gateways: Gateways) -> list[Check]:
     try:
         async with asyncio.timeout(MAX_ANSWER_SECONDS):
             versions = await gateways.foundry.list_versions(name)
-            push = (await gateways.state_store.get_desired(name)).push
+            push = (await states.get(name)).desired.push
             image = await gateways.registry.inspect(push.repository, push.digest) if push else None
     except GatewayError as error:
         return [unread(f"{name}: versions and image", error)]
@@ -128,6 +130,6 @@ def _image(name: str, push: Push, image: ImageFacts | None) -> Check:
         detail = f"the registry no longer has {push.digest[:19]}"
         return failed(check, detail, "push it again, and find out what purged it")
     if image.reason:
-        build = Reason.WRONG_PLATFORM.remedy_for(name, image=f"{push.repository}:{push.tag}")
+        build = Reason.WRONG_PLATFORM.remedy_for(name, image=push.reference)
         return replace(failed(check, f"{image.reason}: {image.detail}", build), reason=image.reason)
     return ok(check, "runs on linux/amd64")

@@ -15,19 +15,20 @@ from handlers.concurrency import gather_all
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.signatures import TrustRootError
+from handlers.resume_releases.agent_states import AgentStates
 
 PUBLIC = "let this machine and the app reach https://tuf-repo-cdn.sigstore.dev; meanwhile SIGNATURE_UNKNOWN waits"
 TAGGED = "sign with a client that also writes the tag sha256-…, such as cosign 3 or oras; no other signature is found"
 
 
-async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
+async def checks(agents: Agents, states: AgentStates, gateways: Gateways) -> list[Check]:
     """One check for each trusted root and each repository; none where no rule asks for signatures."""
     specs = [spec for spec in agents.agents.values() if spec.release.signed_by]
     keyless = [spec for spec in specs if any(not isinstance(item, KeySigner) for item in spec.release.signed_by)]
     roots = {spec.release.trusted_root: spec for spec in keyless}
     repositories = {spec.repository: spec for spec in specs}
     found = await gather_all([_root(spec, gateways) for spec in roots.values()])
-    listed = await gather_all([_referrers(spec, gateways) for spec in repositories.values()])
+    listed = await gather_all([_referrers(spec, states, gateways) for spec in repositories.values()])
     return [*found, *(check for check in listed if check is not None)]
 
 
@@ -65,11 +66,11 @@ def _end(service: Mapping[str, object]) -> datetime | None:
     return end.replace(tzinfo=UTC) if end and end.tzinfo is None else end
 
 
-async def _referrers(spec: AgentSpec, gateways: Gateways) -> Check | None:
+async def _referrers(spec: AgentSpec, states: AgentStates, gateways: Gateways) -> Check | None:
     """Check the registry with the image that should run; without one it cannot be asked."""
     check = f"referrers of {spec.repository}"
     try:
-        push = (await gateways.state_store.get_desired(spec.name)).push
+        push = (await states.get(spec.name)).desired.push
         if push is None:
             return None
         if await gateways.registry.has_referrers_api(push.repository, push.digest):

@@ -17,25 +17,25 @@ from core.model import Agent
 from core.reasons import Reason
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
+from handlers.resume_releases.agent_states import AgentStates
 
 MAX_QUEUED = timedelta(minutes=10)
 """A message that the app takes begins its release within seconds."""
 
 
-async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
+async def checks(agents: Agents, states: AgentStates, gateways: Gateways) -> list[Check]:
     """Check each agent; one that cannot be read does not stop the others."""
     names = sorted(agents.agents)
-    results = await read_each(names, lambda name: _checks(agents.agents[name], gateways))
+    results = await read_each(names, lambda name: _checks(agents.agents[name], states, gateways))
     return [replace(check, agent=name) for name, checks in zip(names, results, strict=True) for check in checks]
 
 
-async def _checks(spec: AgentSpec, gateways: Gateways) -> list[Check]:
-    name, store = spec.name, gateways.state_store
+async def _checks(spec: AgentSpec, states: AgentStates, gateways: Gateways) -> list[Check]:
+    name = spec.name
     try:
-        desired, release = await gather_two(store.get_desired(name), store.get_release(name))
+        desired, release = await states.get(name)
     except GatewayError as error:
         return [unknown(f"{name}: release", *words(error))]
     now = gateways.clock.now()

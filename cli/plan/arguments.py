@@ -54,7 +54,7 @@ async def image_as_event(
     body = {
         "id": "plan",
         "topic": settings.registry_id or f"{REGISTRIES}/{settings.registry_name}",
-        "subject": f"{push.repository}:{push.tag}",
+        "subject": push.reference,
         "eventType": IMAGE_PUSHED,
         "eventTime": now.isoformat(),
         "data": {"target": target},

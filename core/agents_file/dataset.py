@@ -10,12 +10,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
 from core import answer_schema
 from core.agents_file.fields import check_expression
+from core.similar_names import did_you_mean, most_similar
 
 MAX_BYTES = 1_000_000
 """Foundry gives the rows of a run back with their answers, and an answer of Foundry has a limit."""
@@ -144,8 +144,7 @@ DECODER = json.JSONDecoder(
 
 def _problems(values: Mapping[str, Any]) -> Iterator[str]:
     for key in (key for key in values if key not in KEYS):
-        similar = get_close_matches(key.lower(), KEYS, n=1)
-        hint = f"did you mean {similar[0]}?" if similar else f"valid keys are {', '.join(KEYS)}"
+        hint = did_you_mean(most_similar(key.lower(), KEYS), f"valid keys are {', '.join(KEYS)}")
         yield f"has the unknown key {key[:40]!r}; {hint}"
     has_ask, has_post = (values.get(key) is not None for key in ("ask", "post"))
     if has_ask == has_post:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import timedelta
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -19,6 +18,7 @@ from core.agents_file.fields import PositiveDuration, quote
 from core.agents_file.named_files import check_deployed
 from core.agents_file.value import Value
 from core.evaluation import ServiceCriterion, needs_reference, run_size_problem
+from core.similar_names import did_you_mean, most_similar
 
 LATENCY = "latency_p95"
 ROW_CRITERIA = ("expect", "contains", "schema")
@@ -179,8 +179,8 @@ def find_issues(spec: EvaluateSpec) -> Iterator[tuple[tuple[str, ...], str]]:
 def _hint(name: str) -> str:
     """The criterion that is meant, or all that there are; the prefix makes no two names similar."""
     by_plain_name = {known.removeprefix(PREFIX): known for known in CRITERIA}
-    similar = get_close_matches(name.lower().removeprefix(PREFIX), by_plain_name, n=1)
-    return f"did you mean {by_plain_name[similar[0]]}?" if similar else f"Slipway knows {', '.join(CRITERIA)}"
+    similar = most_similar(name.lower().removeprefix(PREFIX), by_plain_name)
+    return did_you_mean(by_plain_name.get(similar), f"Slipway knows {', '.join(CRITERIA)}")
 
 
 def _threshold_problem(name: str, criterion: CriterionSpec) -> str:

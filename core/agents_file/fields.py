@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 import nodesemver
@@ -21,6 +20,7 @@ from core.image_reference import (
     registry_of,
     repository_of,
 )
+from core.similar_names import did_you_mean, most_similar
 
 NAME_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 """An agent name, as azure-ai-projects documents it for create_version."""
@@ -168,9 +168,9 @@ def check_repository(text: str) -> str:
 
 def check_protocol(name: str) -> str:
     """A protocol's name; an unknown name is accepted, since Foundry may add some, unless it resembles a known one."""
-    similar = get_close_matches(name, PROTOCOLS, n=1, cutoff=0.75)
+    similar = most_similar(name, PROTOCOLS, cutoff=0.75)
     if name not in PROTOCOLS and (similar or not re2.search(r"^[a-z][a-z0-9_]*$", name)):
-        hint = f"did you mean {similar[0]}?" if similar else f"Foundry has {', '.join(PROTOCOLS)}"
+        hint = did_you_mean(similar, f"Foundry has {', '.join(PROTOCOLS)}")
         raise ValueError(f"{quote(name)} is not a protocol; {hint}")
     return name
 

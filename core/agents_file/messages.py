@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
@@ -14,6 +13,7 @@ from core.agents_file.fields import quote, truncate
 from core.agents_file.github import GitHubSpec
 from core.agents_file.signers import GitHubSigner, IdentitySigner, KeySigner
 from core.agents_file.spec import AgentSpec, ConnectionRef, SecretRef
+from core.similar_names import most_similar
 
 TOP_LEVEL_KEYS = ("defaults", "agents", "projects", "github")
 PROJECT_KEYS = ("endpoint", "vault")
@@ -122,10 +122,10 @@ def unknown_key(key: str, valid: Iterable[str]) -> str:
         return f"unknown key; it has {found}"
     if homes := _homes_of(key):
         return f"unknown key here; it belongs {homes}"
-    if similar := _most_similar(key, valid):
+    if similar := most_similar(_as_key(key), valid):
         return f"unknown key; did you mean {similar}?"
     others = (known for home, keys in KEYS_BY_HOME.items() if home != "under github" for known in keys)
-    if similar := _most_similar(key, others, cutoff=0.65):
+    if similar := most_similar(_as_key(key), others, cutoff=0.65):
         return f"unknown key here; did you mean {similar}, {_homes_of(similar)}?"
     return f"unknown key; valid keys here: {', '.join(valid)}"
 
@@ -134,6 +134,5 @@ def _homes_of(key: str) -> str:
     return " or ".join(home for home, keys in KEYS_BY_HOME.items() if key in keys)
 
 
-def _most_similar(key: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    plain = key.lower().replace("-", "_")
-    return next(iter(difflib.get_close_matches(plain, list(dict.fromkeys(known)), n=1, cutoff=cutoff)), None)
+def _as_key(text: str) -> str:
+    return text.lower().replace("-", "_")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from core.agents_file.fields import Text, quote
 from core.agents_file.value import Value
+from core.similar_names import did_you_mean, most_similar
 from core.time_windows import (
     DAYS,
     WHOLE_WEEK,
@@ -84,8 +84,8 @@ def check_zone(name: str) -> str:
     """The IANA name of a time zone."""
     if name not in zone_names():
         by_case = {known.lower(): known for known in zone_names()}
-        found = by_case.get(name.lower()) or next(iter(get_close_matches(name, zone_names(), n=1)), "")
-        hint = f"did you mean {found}?" if found else "write one such as Europe/Berlin or UTC"
+        found = by_case.get(name.lower()) or most_similar(name, zone_names())
+        hint = did_you_mean(found, "write one such as Europe/Berlin or UTC")
         raise ValueError(f"{quote(name)} is not a time zone of IANA's list; {hint}")
     return name
 

@@ -21,22 +21,22 @@ MAX_PASSED_DIGESTS = 40
 
 def with_passed(desired: DesiredState, digest: str) -> DesiredState:
     """The desired state once an image was taken from the stage before, or an operator sent it past that."""
-    others = tuple(item for item in desired.passed_stage if item != digest)
-    return replace(desired, passed_stage=(*others, digest)[-MAX_PASSED_DIGESTS:])
+    others = tuple(item for item in desired.passed_digests if item != digest)
+    return replace(desired, passed_digests=(*others, digest)[-MAX_PASSED_DIGESTS:])
 
 
 def has_unknown(desired: DesiredState) -> bool:
     """True where the release state decides whether each image has passed: it may have run before the stage existed."""
     waiting = (item.push for item in desired.waiting)
     pushes = (desired.push, *waiting, *(item.push for item in desired.previous_pushes))
-    return any(push is not None and push.digest not in desired.passed_stage for push in pushes)
+    return any(push is not None and push.digest not in desired.passed_digests for push in pushes)
 
 
 def has_passed(digest: str, desired: DesiredState, release: ReleaseState) -> bool:
     """True for an image that passed the stage before, or was good here already, or is rolled back to."""
     good = {version.push.digest for version in (release.last_good, release.previous_good) if version}
     back = desired.rollback.push if desired.rollback else None
-    return digest in {*desired.passed_stage, *good} or (back is not None and digest == back.digest)
+    return digest in {*desired.passed_digests, *good} or (back is not None and digest == back.digest)
 
 
 def unpassed_tags(desired: DesiredState, release: ReleaseState) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec, SecretRef
@@ -35,6 +35,24 @@ def used_secrets(spec: AgentSpec, release: ReleaseState) -> Mapping[str, frozens
         for item in tagged.values():
             used.setdefault(item.secret.lower(), set()).add("")
     return {name: frozenset(versions) for name, versions in used.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SecretUses:
+    """Which secrets of one vault its targets use."""
+
+    of_targets: Mapping[str, Mapping[str, frozenset[str]]]
+    """Target -> what ``used_secrets`` gives."""
+
+    @classmethod
+    def of(cls, specs: Sequence[AgentSpec], releases: Sequence[ReleaseState]) -> SecretUses:
+        """Those of these targets, whose release states are in the same order."""
+        return cls({spec.name: used_secrets(spec, release) for spec, release in zip(specs, releases, strict=True)})
+
+    @property
+    def names(self) -> list[str]:
+        """Each secret once."""
+        return sorted({name for used in self.of_targets.values() for name in used})
 
 
 def apply_missed_rotation(

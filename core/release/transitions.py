@@ -196,14 +196,14 @@ def reported(state: ReleaseState, desired: DesiredState, reason: Reason) -> Rele
 
 
 def is_reported(state: ReleaseState, desired: DesiredState, reason: Reason) -> bool:
-    """True where the reason was reported for the newest generation and this candidate."""
+    """True where the reason was reported for the newest generation, or for this candidate where it is about that."""
     return _report_key(state, desired, reason) in state.reported
 
 
 def _report_key(state: ReleaseState, desired: DesiredState, reason: Reason) -> str:
     # a push whose image is not readable yet does not ask for the approval of the open release again
-    generation = state.observed_generation if reason in WAITS_OF_A_CANDIDATE else desired.generation
-    return f"{generation} {reason} {state.candidate or ''}"
+    of_candidate = f"{state.observed_generation} {reason} {state.candidate or ''}"
+    return of_candidate if reason in WAITS_OF_A_CANDIDATE else f"{desired.generation} {reason} "
 
 
 def resumes(state: ReleaseState, at: datetime) -> ReleaseState:

@@ -229,7 +229,7 @@ class DesiredState:
     """The generation of an operator's last release: it waits for no window."""
     stage_wait: StageWait | None = None
     """Where the target takes its images from an earlier stage."""
-    passed_stage: tuple[str, ...] = ()
+    passed_digests: tuple[str, ...] = ()
     """Digests that were taken from the stage before, or that an operator sent past it; the newest last."""
     past_stage: str = ""
     """The digest that an operator sent past the stage before: holds of that stage do not count for it."""

@@ -16,6 +16,7 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 from handlers.gateways.answer_limits import LimitedTransport
 from handlers.gateways.errors import UNREADABLE_CONTENT, PermanentError, TransientError
+from handlers.gateways.imports import without_collections
 
 T = TypeVar("T")
 
@@ -83,7 +84,7 @@ class LazyClient(Generic[T]):
     async def get(self) -> T:
         """The client."""
         if self.instance is None:
-            build = await asyncio.to_thread(self._load)
+            build = await asyncio.to_thread(without_collections, self._load)
             if self.instance is None:  # another coroutine may have built it meanwhile
                 self.instance = build(*self._args, **self._options)
         return self.instance

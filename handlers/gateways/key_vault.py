@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
-from azure.keyvault.secrets.aio import SecretClient
 
 from core.model import Secret, SecretUnavailable, SecretValue, SecretVersion
 from handlers.gateways.azure_http import (
@@ -19,10 +17,15 @@ from handlers.gateways.azure_http import (
     MAX_CALL_SECONDS,
     NO_REDIRECT,
     UNREADABLE_ANSWER,
+    LazyClient,
     gateway_error,
     limited,
 )
 from handlers.gateways.errors import PermanentError
+
+if TYPE_CHECKING:
+    from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
+    from azure.keyvault.secrets.aio import SecretClient
 
 SERVICE = "Key Vault"
 OPTIONS: dict[str, Any] = {**CLIENT_OPTIONS, **NO_REDIRECT, "read_timeout": 10}
@@ -32,12 +35,13 @@ class AzureKeyVault:
     """See the KeyVault protocol."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
-        self._client = SecretClient(url, credential, **limited(OPTIONS))
+        self._client = LazyClient(_load_client, url, credential, **limited(OPTIONS))
+        self.close = self._client.close
 
     async def get_secret(self, name: str, version: str | None) -> Secret | SecretUnavailable:
         async with _translate_errors(f"read secret {name}"):
             try:
-                return _secret(name, await self._client.get_secret(name, version))
+                return _secret(name, await (await self._client.get()).get_secret(name, version))
             except ResourceNotFoundError:
                 return SecretUnavailable.MISSING
             except HttpResponseError as error:
@@ -50,7 +54,8 @@ class AzureKeyVault:
     async def list_secret_versions(self, name: str) -> Sequence[SecretVersion]:
         async with _translate_errors(f"list versions of secret {name}"):
             try:
-                listed = [item async for item in self._client.list_properties_of_secret_versions(name)]
+                client = await self._client.get()
+                listed = [item async for item in client.list_properties_of_secret_versions(name)]
             except ResourceNotFoundError:
                 return ()
             return [_version(item) for item in listed if item.version]
@@ -58,7 +63,7 @@ class AzureKeyVault:
     async def tagged_secrets(self, agent: str) -> Mapping[str, str]:
         found: dict[str, str] = {}
         async with _translate_errors("list secrets"):
-            async for secret in self._client.list_properties_of_secrets():
+            async for secret in (await self._client.get()).list_properties_of_secrets():
                 variable = _variable_for(secret, agent)
                 if variable is None or not secret.name:
                     continue
@@ -68,8 +73,11 @@ class AzureKeyVault:
                 found[variable] = secret.name
         return found
 
-    async def close(self) -> None:
-        await self._client.close()
+
+def _load_client() -> Callable[..., SecretClient]:
+    from azure.keyvault.secrets.aio import SecretClient
+
+    return SecretClient
 
 
 def _secret(name: str, answer: KeyVaultSecret) -> Secret:

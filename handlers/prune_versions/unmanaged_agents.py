@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from contextlib import suppress
 
 from core.definition import FINGERPRINT
 from core.model import Version
@@ -11,7 +10,7 @@ from core.reasons import Reason
 from handlers.concurrency import gather_limited, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
-from handlers.images_in_use import ALL_STATES, ImagesInUse, known_agents, record_images
+from handlers.images_in_use import ImagesInUse, known_agents, record_images
 from handlers.telemetry.decision_log import DecisionLog
 
 MARKER = "not-managed"
@@ -25,13 +24,7 @@ async def report_unmanaged(
 
     Where a project cannot be listed, the agents that Slipway has a state of are recorded all the same.
     """
-    refusal, known = "", list[str]()
-    try:
-        known = await known_agents(gateways)
-    except GatewayError as error:
-        refusal = str(error)
-        with suppress(GatewayError):
-            known = sorted(await gateways.state_store.list_agents(ALL_STATES))
+    known, refusal = await known_agents(gateways)
     names = [name for name in known if name not in managed]
     today = gateways.clock.now().date().isoformat()
     is_first = bool(names) and await gateways.state_store.read_marker(MARKER) != today
@@ -52,7 +45,7 @@ async def report_unmanaged(
     if all(await gather_limited(MAX_CONCURRENT, map(report, names))) and is_first and not refusal:
         await gateways.state_store.write_marker(MARKER, today)
     if refusal:
-        decisions.record(Reason.IMAGES_IN_USE_UNKNOWN, refusal)
+        decisions.record(Reason.IMAGES_IN_USE_UNKNOWN, str(refusal))
 
 
 def _is_ours(versions: Collection[Version]) -> bool:

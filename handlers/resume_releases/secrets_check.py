@@ -9,7 +9,7 @@ from datetime import datetime
 from core.agents_file.projects import by_vault
 from core.agents_file.spec import Agents, AgentSpec
 from core.intake.events import DesiredUpdate
-from core.intake.secret_check import Listed, apply_missed_rotation, used_secrets
+from core.intake.secret_check import Listed, SecretUses, apply_missed_rotation
 from core.model import Secret, SecretVersion
 from core.reasons import Reason
 from core.secret_expiry import Expiry, find_expiries
@@ -73,10 +73,8 @@ class _VaultCheck:
     async def run(self, now: datetime) -> _VaultSecrets:
         """Compare what each target uses with what the vault lists."""
         found_states = await gather_limited(MAX_CONCURRENT, (self._states.get(spec.name) for spec in self._specs))
-        uses = {
-            spec.name: used_secrets(spec, state.release) for spec, state in zip(self._specs, found_states, strict=True)
-        }
-        names = sorted({name for used in uses.values() for name in used})
+        uses = SecretUses.of(self._specs, [state.release for state in found_states])
+        names = uses.names
         found = await gather_limited(MAX_CONCURRENT, map(self._list, names))
         listed = {name: versions for name, versions in zip(names, found, strict=True) if versions is not None}
 
@@ -87,7 +85,7 @@ class _VaultCheck:
 
         await gather_limited(MAX_CONCURRENT, map(compare, self._specs, found_states))
         unlisted = [name for name in names if not listed.get(name)]
-        return _VaultSecrets(find_expiries(uses, listed, now), unlisted, None not in found)
+        return _VaultSecrets(find_expiries(uses.of_targets, listed, now), unlisted, None not in found)
 
     async def _list(self, name: str) -> Sequence[SecretVersion] | None:
         """The versions, or the newest one where the app may not list them; None where a retry may help."""

@@ -42,6 +42,7 @@ DIRECTIONS = {"undefined": 0, "string": 1, "binary": 2, "stream": 3, "in": 0, "o
 KINDS = (
     *("RpcFunctionMetadata", "RpcRetryOptions", "RpcException", "WorkerInitResponse", "WorkerMetadata"),
     *("FunctionMetadataResponse", "InvocationResponse", "ParameterBinding", "TypedData"),
+    "FunctionEnvironmentReloadResponse",
 )
 PROTOCOL = SimpleNamespace(
     BindingInfo=_kind("BindingInfo", **DIRECTIONS),
@@ -66,6 +67,18 @@ async def initialize(app: Path) -> Any:
     if answer.result.status != SUCCESS:
         raise IndexingError(answer.result.exception.message)
     return answer
+
+
+async def specialise(app: Path, env: Mapping[str, str]) -> None:
+    """What Azure asks of a worker that waited without an app: take over the environment, index; raise IndexingError."""
+    runtime.start_threadpool_executor()
+    reload = Message(environment_variables=env, function_app_directory=str(app))
+    request = _request(
+        "reload", Message(function_environment_reload_request=reload), {"protos": PROTOCOL, "host": "127.0.0.1"}
+    )
+    answer = await runtime.function_environment_reload_request(request)
+    if answer.result.status != SUCCESS:
+        raise IndexingError(answer.result.exception.message)
 
 
 async def functions(env: Mapping[str, str]) -> dict[str, Function]:

@@ -93,7 +93,9 @@ class FaultyServices:
         self._foundry = AzureFoundry(project, credential, self._rate_limiter, self.clock)
         self._foundry._client.instance = AIProjectClient(project, credential, **client.OPTIONS, **self._transport())
         self._vault = AzureKeyVault(self.vault.url, credential)
-        self._vault._client = SecretClient(self.vault.url, credential, **key_vault.OPTIONS, **self._transport())
+        self._vault._client.instance = SecretClient(
+            self.vault.url, credential, **key_vault.OPTIONS, **self._transport()
+        )
         self._images = AzureRegistry(self.registry.url, credential)
         self._images._client.instance = ContainerRegistryClient(
             self.registry.url, credential, **registry.OPTIONS, **self._transport()

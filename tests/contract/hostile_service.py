@@ -166,7 +166,7 @@ async def gateways_to(url: str, ca: str) -> AsyncIterator[HostileGateways]:
     images._client.instance = ContainerRegistryClient(url, credential, **limited(registry.OPTIONS | trusting))
     vault = AzureKeyVault(url, credential)
     await vault.close()
-    vault._client = SecretClient(url, credential, **limited(key_vault.OPTIONS | trusting))
+    vault._client.instance = SecretClient(url, credential, **limited(key_vault.OPTIONS | trusting))
     try:
         yield HostileGateways(foundry, images, vault)
     finally:

@@ -19,13 +19,41 @@ from cli.doctor.role_assignments import RoleAssignments
 from core.agents_file.loader import load_agents
 from handlers.gateways.errors import PermanentError
 from handlers.settings import Settings
-from local.arm import APP, CLIENT, GROUP, OWNER, PROJECT, REGISTRY, REPOSITORY_READER, ROLES, TOPIC, VAULT, Arm
+from local.arm import (
+    ACCOUNT_ID,
+    APP,
+    CLIENT,
+    GROUP,
+    OWNER,
+    PROJECT,
+    REGISTRY,
+    REPOSITORY_READER,
+    ROLES,
+    TOPIC,
+    VAULT,
+    VAULT_TOPIC,
+    Arm,
+)
 from local.arm_fixture import populate
 from local.stand_in import Fault
 from local.tls import Authority
 from tests.simulation.scene import ENVIRONMENT
 
 AGENTS = load_agents(b"agents: {hello-agent: {repository: agents/hello, env: {KEY: {secret: hello-key}}}}")
+STAGED = load_agents(
+    b"""
+projects:
+  eu: {endpoint: "https://local/api/projects/hello-eu", vault: "https://vault.local/vaults/eu"}
+  us: {endpoint: "https://elsewhere.services.ai.azure.com/api/projects/hello-us"}
+agents:
+  hello-agent:
+    repository: agents/hello
+    env: {KEY: {secret: hello-key}}
+    stages: [{project: default}, {projects: [eu, us], soak: 1h}]
+"""
+)
+EU, EU_VAULT = f"{ACCOUNT_ID}/projects/hello-eu", f"{VAULT}-eu"
+ELSEWHERE = f"{ACCOUNT_ID}-elsewhere"
 ADDRESSES = {
     "foundry": "https://local",
     "vault": "https://vault.local",
@@ -53,7 +81,7 @@ class Doctor:
     """Runs the checks, as often as the stand-in changes."""
 
     def __init__(self, arm: Arm, client: ArmClient) -> None:
-        self.arm, self.client = arm, client
+        self.arm, self.client, self.agents = arm, client, AGENTS
 
     def change(self, identifier: str, change: dict[str, Any] | None) -> None:
         from local.arm import merged
@@ -64,14 +92,14 @@ class Doctor:
             self.arm.resources[identifier.lower()] = merged(self.arm.resources[identifier.lower()], change)
 
     async def found(self) -> Resources:
-        return await find(self.client, SETTINGS, CLIENT, None)
+        return await find(self.client, SETTINGS, self.agents, CLIENT, None)
 
     async def checks(self) -> dict[str, Check]:
         found, assignments = await self.found(), RoleAssignments(self.client)
         checks = [
             *await registry.checks(found, assignments, "demo.azurecr.io"),
             *await run.check_app_identity(found, assignments),
-            *await event_subscriptions.checks(found, self.client, AGENTS),
+            *await event_subscriptions.checks(found, self.client, self.agents),
         ]
         return {check.name: check for check in checks}
 
@@ -82,7 +110,7 @@ class Doctor:
 @pytest.fixture
 async def doctor(tmp_path: Path) -> AsyncIterator[Doctor]:
     authority, arm = Authority(tmp_path), Arm()
-    populate(arm, ADDRESSES)
+    populate(arm, ADDRESSES, ["hello-eu"], ["eu"])
     address = await arm.start(tls=authority.server())
     client = ArmClient(AnyCredential(), address, connection_verify=str(authority.ca))
     yield Doctor(arm, client)
@@ -210,6 +238,70 @@ async def test_a_resource_that_cannot_be_read_is_not_called_wrong(doctor: Doctor
     for resource in (REGISTRY, VAULT, identity):
         doctor.change(resource, None)
     assert {check.status for check in (await doctor.problems()).values()} == {"unknown"}
+
+
+@pytest.fixture
+def staged(doctor: Doctor) -> Doctor:
+    """The same with agents in three projects, one of them in another account, and two vaults."""
+    doctor.agents = STAGED
+    endpoints = {"AI Foundry API": "https://elsewhere.services.ai.azure.com/"}
+    doctor.arm.put(ELSEWHERE, identity={"principalId": "other-account"}, properties={"endpoints": endpoints})
+    doctor.arm.put(f"{ELSEWHERE}/projects/hello-us", identity={"principalId": "project-us"}, properties={})
+    return doctor
+
+
+async def test_each_project_and_vault_is_checked_and_named(staged: Doctor) -> None:
+    checks = await staged.checks()
+    for name in (
+        "connection of the project eu to the registry",
+        "identity of the project eu on registry",
+        "identity of the app on project eu",
+        "identity of the app on vault vault.local/vaults/eu",
+        "event subscription of the vault vault.local/vaults/eu",
+    ):
+        assert checks[name].status == "ok"
+    assert "identity of the account of project eu on registry" not in checks, (
+        "it is the account of the settings' project"
+    )
+    assert {name: (check.status, check.detail) for name, check in (await staged.problems()).items()} == {
+        "connection of the project us to the registry": ("unknown", "missing; it is documented as required"),
+        "identity of the project us on registry": ("failed", "lacks AcrPull"),
+        "identity of the account of project us on registry": ("unknown", "lacks AcrPull; some projects pull with it"),
+        "identity of the app on project us": ("failed", "lacks Foundry User"),
+    }
+    fix = (await staged.problems())["identity of the app on project us"].fix
+    assert fix.endswith(f"--scope {ELSEWHERE}/projects/hello-us")
+
+
+async def test_what_one_project_or_vault_lacks_is_named_with_it_alone(staged: Doctor) -> None:
+    before = set(await staged.problems())
+    for key in [key for key in staged.arm.resources if "/roleassignments/" in key]:
+        if key.startswith((f"{EU}/".lower(), f"{EU_VAULT}/".lower())):
+            staged.change(key, None)
+    staged.change(f"{VAULT_TOPIC}-eu/eventSubscriptions/slipway", None)
+    assert set(await staged.problems()) - before == {
+        "identity of the app on project eu",
+        "identity of the app on vault vault.local/vaults/eu",
+        "event subscription of the vault vault.local/vaults/eu",
+    }
+
+
+async def test_a_project_that_may_not_be_read_stops_no_check_of_another(staged: Doctor) -> None:
+    staged.arm.faults = [Fault("/projects/hello-us[?]", status=403, body={"error": {"code": "AuthorizationFailed"}})]
+    checks = await staged.checks()
+    assert (checks["identity of the app on project us"].status, checks["identity of the app on project"].status) == (
+        "unknown",
+        "ok",
+    )
+    assert checks["connection of the project us to the registry"].detail == "you may not read the project us"
+
+
+async def test_a_vault_that_a_project_shares_with_the_settings_is_checked_once(doctor: Doctor) -> None:
+    text = b"projects: {eu: {endpoint: 'https://local/api/projects/hello-eu', vault: 'https://vault.local:443'}}\n"
+    agents = b"agents: {hello: {repository: a, env: {K: {secret: k}}, stages: [{projects: [default, eu]}]}}"
+    doctor.agents = load_agents(text + agents)
+    assert set((await doctor.found()).vaults) == {""}
+    assert await doctor.problems() == {}
 
 
 async def test_all_pages_of_a_list_are_read_and_a_403_is_a_permanent_error(doctor: Doctor) -> None:

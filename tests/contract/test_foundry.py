@@ -399,6 +399,7 @@ ISSUER = "The access token is from the wrong issuer 'https://sts.windows.net/x/'
     ("status", "code", "words", "other_tenant"),
     [
         (400, TENANT, "Token tenant x does not match resource tenant.", True),
+        (401, "InvalidAuthenticationTokenTenant", "no", True),
         (401, "InvalidAuthenticationTokenTenant", ISSUER, True),
         (401, "Unauthorized", "Access denied due to invalid subscription key.", False),
         (404, "not_found", "Token tenant x does not match resource tenant.", False),

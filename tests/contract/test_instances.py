@@ -54,11 +54,12 @@ async def test_an_instance_alone_hears_of_nobody(instances: Instances) -> None:
 async def test_each_instance_hears_what_the_others_said_last(instances: Instances) -> None:
     await instances.exchange(Heartbeat("a", (100.0, 50.5), calm=7.0))
     await instances.exchange(Heartbeat("b"))
-    await instances.exchange(Heartbeat("a", (200.0, 150.5), calm=9.0))
+    await instances.exchange(Heartbeat("a", (200.0, 150.5), calm=9.0, rate_left=0.343))
     heard = {beat.instance: beat for beat in await instances.exchange(Heartbeat("c", (1.0,)))}
     assert heard.keys() == {"a", "b"}
     assert heard["b"].ages == ()
-    assert heard["b"].calm == float("inf")
+    assert (heard["b"].calm, heard["b"].rate_left) == (float("inf"), float("inf"))
+    assert heard["a"].rate_left == 0.343
     for seconds, said in zip((*heard["a"].ages, heard["a"].calm), (200.0, 150.5, 9.0), strict=True):
         assert 0.0 <= seconds - said <= 30.0
 
@@ -68,13 +69,24 @@ async def test_a_heartbeat_that_cannot_be_written_is_an_error_of_a_gateway(accou
         await BlobInstances(account, container=uuid.uuid4().hex).exchange(Heartbeat("a"))
 
 
-async def test_metadata_that_a_person_changed_counts_as_no_releases(account: StorageAccount) -> None:
+@pytest.mark.parametrize(
+    "metadata",
+    [{"ages": "1.0,soon"}, {"ages": "nan"}, {"calm": "nan"}, {"calm": "1.0", "rate": "0"}, {"rate": "nan"}, {}],
+)
+async def test_metadata_that_a_person_changed_counts_as_no_releases(
+    account: StorageAccount, metadata: dict[str, str]
+) -> None:
+    name = await container(account)
+    await account.container(name).get_blob_client("instances/default/b").upload_blob(b"", metadata=metadata)
+    assert await BlobInstances(account, container=name).exchange(Heartbeat("a")) == [Heartbeat("b")]
+
+
+async def test_a_heartbeat_of_an_earlier_version_says_nothing_of_the_rate(account: StorageAccount) -> None:
     name = await container(account)
     blob = account.container(name).get_blob_client("instances/default/b")
-    await blob.upload_blob(b"", metadata={"ages": "1.0,soon"})
-    await account.container(name).get_blob_client("instances/default/c").upload_blob(b"")
-    heard = await BlobInstances(account, container=name).exchange(Heartbeat("a"))
-    assert [(beat.instance, beat.ages) for beat in heard] == [("b", ()), ("c", ())]
+    await blob.upload_blob(b"", metadata={"ages": "1.0", "calm": "5.0"})
+    (heard,) = await BlobInstances(account, container=name).exchange(Heartbeat("a"))
+    assert (heard.ages != (), heard.calm < 60.0, heard.rate_left) == (True, True, float("inf"))
 
 
 async def test_projects_do_not_hear_each_other(account: StorageAccount) -> None:

@@ -32,7 +32,7 @@ class LocalKeyVault(AzureKeyVault):
 
     def __init__(self, url: str, ca: Path) -> None:
         super().__init__(url, AsyncLocalCredential())
-        self._client = SecretClient(url, AsyncLocalCredential(), **client_options(ca))
+        self._client.instance = SecretClient(url, AsyncLocalCredential(), **client_options(ca))
 
 
 @dataclass

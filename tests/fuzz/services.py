@@ -51,7 +51,7 @@ class ScriptedKeyVault(AzureKeyVault):
 
     def __init__(self) -> None:
         super().__init__(VAULT_URL, AsyncLocalCredential())
-        self._client = SecretClient(VAULT_URL, AsyncLocalCredential(), transport=HTTP.transport(), **VAULT)
+        self._client.instance = SecretClient(VAULT_URL, AsyncLocalCredential(), transport=HTTP.transport(), **VAULT)
 
 
 class ScriptedRegistry(AzureRegistry):

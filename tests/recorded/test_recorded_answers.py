@@ -85,7 +85,7 @@ async def replay(tmp_path: Path) -> AsyncIterator[Replay]:
     url = await recording.start(tls=authority.server())
     vault = AzureKeyVault(url, AsyncLocalCredential())
     options = {"verify_challenge_resource": False, **client_options(authority.ca)}
-    vault._client = SecretClient(url, AsyncLocalCredential(), **options)
+    vault._client.instance = SecretClient(url, AsyncLocalCredential(), **options)
     foundry, registry = LocalFoundry(f"{url}/api/projects/p", authority.ca), LocalRegistry(url, authority.ca)
     yield Replay(recording, foundry, registry, vault)
     for gateway in (foundry, registry, vault):

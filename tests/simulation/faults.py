@@ -45,6 +45,8 @@ class Process:
     dead: bool = False
     lost_release: bool = False
     """Its lease was not released: messages that come until the lease has ended find it taken."""
+    has_stood_still: bool = False
+    """Others may have taken the message that it sent, before it ends."""
     routing_read_at: float = -1e9
     """When it last read where the traffic goes."""
 
@@ -127,7 +129,7 @@ class FaultyGateway:
 
     async def _fail_before(self, fault: Fault, process: Process, call: Call) -> None:
         if fault == "frozen":
-            await asyncio.sleep(FREEZE)
+            await _stand_still(process)
             return
         if fault == "crash":
             process.dead = True
@@ -142,7 +144,7 @@ class FaultyGateway:
 
     async def _fail_after(self, fault: Fault, process: Process) -> None:
         if fault == "frozen after":
-            await asyncio.sleep(FREEZE)
+            await _stand_still(process)
             return
         if fault == "crash after":
             process.dead = True
@@ -178,6 +180,11 @@ class FaultyGateway:
     def _write(self, line: str) -> None:
         if self._log is not None:
             self._log(line)
+
+
+async def _stand_still(process: Process) -> None:
+    process.has_stood_still = True
+    await asyncio.sleep(FREEZE)
 
 
 LATE_CALLS: set[asyncio.Future[None]] = set()

@@ -202,7 +202,7 @@ class History(Instances):
         """Check what must be true at once after a release."""
         check_push_begins_anew(self.oracle, ended)
         is_quiet = not (self.busy or self.in_flight or LATE_CALLS or self.queue.waiting)
-        if is_quiet and not PROCESS.get().lost_release:
+        if is_quiet and not PROCESS.get().lost_release and not PROCESS.get().has_stood_still:
             check_nothing_waits_for_the_timer(self.oracle, ended)
 
     async def _resume(self) -> None:

@@ -13,10 +13,12 @@ from core.foundry_rate import (
     HEARTBEAT_SECONDS,
     MAX_INSTANCES,
     MAX_SILENT_SECONDS,
-    THROTTLED_SECONDS,
     Heartbeat,
     count_ahead,
+    is_throttled,
+    rate_after_refusal,
     rate_share,
+    recovered_rate,
     takes_releases,
 )
 from handlers.gateways.clock import Clock
@@ -24,6 +26,10 @@ from handlers.gateways.errors import GatewayError
 
 MIN_AGE_DIFFERENCE = 1e-6
 """Of two releases here, so that one of them is always ahead."""
+ONE_REFUSAL_SECONDS = 2.0
+"""Several 429 within this time count as one."""
+NOT_REFUSED = (float("-inf"), math.inf)
+"""When Foundry refused a request last, and what that left of the app's rate."""
 
 
 class Instances(Protocol):
@@ -50,7 +56,9 @@ class AppShare:
         self._alive = frozenset[str]()
         self._in_touch = 0
         self._last_began = float("-inf")
-        self._refused_at = self._others_refused_at = float("-inf")
+        self._own_refusal = NOT_REFUSED
+        self._others_refusals: tuple[tuple[float, float], ...] = ()
+        """The one that leaves the lowest rate, and the last one."""
         self._heard_at = float("-inf")
         self._is_deaf = False
         self._refused: asyncio.Event | None = None
@@ -82,19 +90,28 @@ class AppShare:
             if not self._in_touch:
                 await self._stop()
 
-    def record_refusal(self, now: float) -> None:
+    def record_refusal(self, now: float, most: float) -> None:
         """Foundry answered 429: the others learn it at once, unless they know that it refuses."""
-        if self._refused and self.calm_seconds(now) >= THROTTLED_SECONDS:
+        if self._refused and not self.is_throttled(now):
             self._refused.set()
-        self._refused_at = now
+        if now - self._own_refusal[0] >= ONE_REFUSAL_SECONDS:
+            self._own_refusal = now, rate_after_refusal(self.app_rate(now, most))
 
-    def calm_seconds(self, now: float) -> float:
-        """How long ago Foundry refused a request of any instance."""
-        return now - max(self._refused_at, self._others_refused_at)
+    def is_throttled(self, now: float) -> bool:
+        """Whether Foundry refused a request of any instance lately."""
+        return any(is_throttled(left, now - at) for at, left in self._refusals())
 
-    def divisor(self, now: float) -> int:
-        """By how much the app's rate is divided because no heartbeat arrives: an equal share for each instance."""
-        return MAX_INSTANCES if self._is_deaf and not self._hears(now) else 1
+    def app_rate(self, now: float, most: float) -> float:
+        """The rate of the app, in reads a second: the lowest that the refusals of any instance leave.
+
+        Without heartbeats it is an equal share of the maximum for each instance, so that together they keep to it.
+        """
+        if self._is_deaf and not self._hears(now):
+            most /= MAX_INSTANCES
+        return min(recovered_rate(left, now - at, most) for at, left in self._refusals())
+
+    def _refusals(self) -> tuple[tuple[float, float], ...]:
+        return (self._own_refusal, *self._others_refusals)
 
     def of_rate(self, now: float, limit: float) -> float:
         """The share of this instance where so many releases of the app go on at a time."""
@@ -103,6 +120,10 @@ class AppShare:
     def takes_releases(self, now: float, limit: float) -> bool:
         """Whether this instance takes releases where so many of the app go on at a time."""
         return takes_releases(self._name, self._alive if self._hears(now) else (), limit)
+
+    def knows_others(self, now: float) -> bool:
+        """Whether it is known which other instances there are, or that no heartbeat arrives."""
+        return self._instances is None or self._is_deaf or self._hears(now)
 
     def ahead(self, began: float, now: float) -> int:
         """How many releases of the app began earlier."""
@@ -115,7 +136,8 @@ class AppShare:
         return now - self._heard_at <= MAX_SILENT_SECONDS
 
     async def _exchange(self, instances: Instances, now: float) -> None:
-        own = Heartbeat(self._name, tuple(now - began for began, _ in self._own), now - self._refused_at)
+        refused_at, left = self._own_refusal
+        own = Heartbeat(self._name, tuple(now - began for began, _ in self._own), now - refused_at, left)
         try:
             others = await instances.exchange(own)
         except GatewayError:
@@ -124,11 +146,13 @@ class AppShare:
         self._is_deaf, self._heard_at = False, now
         self._alive = frozenset(beat.instance for beat in others)
         self._others = sorted((now - age, beat.instance) for beat in others for age in beat.ages)
-        self._others_refused_at = now - min((beat.calm for beat in others), default=math.inf)
+        refusals = [NOT_REFUSED, *((now - beat.calm, beat.rate_left) for beat in others)]
+        lowest = min(refusals, key=lambda refusal: recovered_rate(refusal[1], now - refusal[0], math.inf))
+        self._others_refusals = (lowest, max(refusals))
 
     async def _beat(self, instances: Instances, clock: Clock, refused: asyncio.Event) -> None:
         """Exchange heartbeats: after a period, or at once where Foundry refuses requests."""
-        if self.calm_seconds(clock.monotonic()) >= THROTTLED_SECONDS:
+        if not self.is_throttled(clock.monotonic()):
             await _pause(clock, refused)
         while True:
             await self._exchange(instances, clock.monotonic())

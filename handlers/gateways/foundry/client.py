@@ -46,6 +46,10 @@ class AzureFoundry:
         self._client = LazyClient(_load_client, self._endpoint, credential, **limited(OPTIONS))
         self.close = self._client.close
 
+    async def prepare(self) -> None:
+        """Import the SDK."""
+        await self._client.get()
+
     async def list_agents(self) -> Sequence[str]:
         agents = (await self._client.get()).agents
         options: dict[str, Any] = {"order": "asc", **LIST_PAGES}

@@ -65,7 +65,8 @@ def _refusal(
     what: str, error: HttpResponseError, status: int, sent: Definition | None, *, is_write: bool
 ) -> GatewayError:
     """An answer with an error status; after a 4xx other than 408 the request took no effect."""
-    message, code = error_message(error), ServiceCode(_code(error))
+    message, came = error_message(error), _code(error)
+    code, said = ServiceCode(came), f"{came} {message}"  # a ServiceCode in a text is masked
     values = sent.environment.values() if sent else ()
     secrets = [value.reveal() for value in values if isinstance(value, SecretValue)]
     # the process that sends a definition has read its secrets, also those that are too short to be hidden everywhere
@@ -85,8 +86,8 @@ def _refusal(
         )
     if "Too many valid agent revisions" in message:
         code = ServiceCode(TOO_MANY_VERSIONS)
-    names_preview = status == 403 and PREVIEW_WORDS.search(f"{code} {message}") is not None
-    other_tenant = status in (400, 401, 403) and TENANT_WORDS.search(f"{code} {message}") is not None
+    names_preview = status == 403 and PREVIEW_WORDS.search(said) is not None
+    other_tenant = status in (400, 401, 403) and TENANT_WORDS.search(said) is not None
     known: dict[str, Any] = {"names_preview": names_preview, "other_tenant": other_tenant}
     return PermanentError(SERVICE, code, request, words, status=status, **known)
 

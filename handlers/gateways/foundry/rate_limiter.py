@@ -10,11 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from core.foundry_rate import (
     HEARTBEAT_SECONDS,
     LoadSnapshot,
-    is_throttled,
     may_go_on,
     may_start,
-    rate_after_refusal,
-    recovered_rate,
     releases_at_once,
 )
 from handlers.gateways.clock import Clock
@@ -23,8 +20,6 @@ from handlers.gateways.foundry.app_share import AppShare, Instances
 MAX_REMEMBERED_ACTIVATIONS = 20
 MIN_ACTIVATIONS = 5
 """So many activations must be known before they say anything about the next."""
-ONE_REFUSAL_SECONDS = 2.0
-"""Several 429 within this time count as one."""
 MAX_PAUSE_SECONDS = 30.0
 """No read waits longer because of a ``Retry-After``: the lease of a release that reads lasts 40 s at least."""
 MAX_SWEEP_QUEUE_SECONDS = 1.0
@@ -44,8 +39,7 @@ class FoundryRateLimiter:
     """
 
     def __init__(self, reads_per_second: float = 5.0, instances: Instances | None = None, name: str = "") -> None:
-        self._most = self._reads_per_second = reads_per_second
-        self._refused_at = float("-inf")
+        self._most = reads_per_second
         self._pauses: list[float] = []
         self._share = AppShare(instances, name)
         self._next_read = 0.0
@@ -64,9 +58,8 @@ class FoundryRateLimiter:
     def load(self, now: float) -> LoadSnapshot:
         """The load with the release that asks counted in; ``now`` is in seconds of the monotonic clock."""
         fastest = min(self._activations) if len(self._activations) >= MIN_ACTIVATIONS else 0.0
-        app_rate = recovered_rate(self._reads_per_second, now - self._refused_at, self._most) / self._share.divisor(now)
-        calm = self._share.calm_seconds(now)
-        throttled = is_throttled(self._reads_per_second, calm) and self._most < float("inf")
+        app_rate = self._share.app_rate(now, self._most)
+        throttled = self._share.is_throttled(now) and self._most < float("inf")
         at_once = releases_at_once(app_rate) if throttled else float("inf")
         rate = app_rate * self._share.of_rate(now, at_once)
         return LoadSnapshot(tuple(self._pauses), rate, fastest, throttled, at_once)
@@ -97,10 +90,12 @@ class FoundryRateLimiter:
 
         The wait is at most a period of heartbeats, and differs by chance, so that the messages come back one by one.
         """
-        if self._is_for_others(clock.monotonic()):
+        if not self._may_take(clock.monotonic()):
             async with self._share.in_touch(clock):
-                await clock.sleep(HEARTBEAT_SECONDS * clock.jitter())
-        return not self._is_for_others(clock.monotonic())
+                await _becomes_true(self._knows_others, clock, clock.sleep)
+                if self.is_for_others(clock.monotonic()):
+                    await clock.sleep(HEARTBEAT_SECONDS * clock.jitter())
+        return not self.is_for_others(clock.monotonic())
 
     @asynccontextmanager
     async def slot(self, clock: Clock, sleep: Sleep) -> AsyncIterator[bool]:
@@ -110,9 +105,10 @@ class FoundryRateLimiter:
         place of the clock's, such as one that keeps a lease meanwhile.
         """
         async with self._share.in_hand(clock) as began:
-            await _becomes_true(lambda now: self._is_for_others(now) or self._may_start(began, now), clock, sleep)
+            await _becomes_true(self._knows_others, clock, sleep)
+            await _becomes_true(lambda now: self.is_for_others(now) or self._may_start(began, now), clock, sleep)
             now = clock.monotonic()
-            yield self._may_start(began, now) and not self._is_for_others(now)
+            yield self._may_start(began, now) and not self.is_for_others(now)
 
     async def wait_to_go_on(self, began: float, clock: Clock, sleep: Sleep) -> None:
         """Call before a poll: after a 429 the releases that began first go on, the others five minutes later at most.
@@ -127,7 +123,14 @@ class FoundryRateLimiter:
     def _may_start(self, began: float, now: float) -> bool:
         return may_start(self._share.ahead(began, now), self._next_read - now, self.load(now))
 
-    def _is_for_others(self, now: float) -> bool:
+    def _knows_others(self, now: float) -> bool:
+        return not self._share.is_throttled(now) or self._share.knows_others(now)
+
+    def _may_take(self, now: float) -> bool:
+        return self._knows_others(now) and not self.is_for_others(now)
+
+    def is_for_others(self, now: float) -> bool:
+        """Whether other instances take the releases that have not begun."""
         load = self.load(now)
         return load.throttled and not self._share.takes_releases(now, load.releases_at_once)
 
@@ -139,11 +142,7 @@ class FoundryRateLimiter:
         """Foundry answered 429, and asked for a pause of so many seconds, if any."""
         pause = min(retry_after or 0.0, MAX_PAUSE_SECONDS) if self._most < float("inf") else 0.0
         self._next_read = max(self._next_read, now + pause)
-        self._share.record_refusal(now)
-        calm = now - self._refused_at
-        if calm >= ONE_REFUSAL_SECONDS:
-            self._reads_per_second = rate_after_refusal(recovered_rate(self._reads_per_second, calm, self._most))
-            self._refused_at = now
+        self._share.record_refusal(now, self._most)
 
 
 async def _becomes_true(is_true: Callable[[float], bool], clock: Clock, sleep: Sleep) -> bool:

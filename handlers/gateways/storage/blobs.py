@@ -22,7 +22,7 @@ LEASE_SECONDS = 60
 MAX_CACHED_CLIENTS = 512
 """Two for each of 200 agents and some: building a client for each read was a fifth of the cost of all reads."""
 MAX_KEPT_BLOBS = 512
-"""Of some kB each: a lease says which ETag its blob has, and a blob with that ETag need not be read again."""
+"""Of some kB each."""
 WRITE_ID = "write"
 """The metadata key with the id of the last write."""
 
@@ -37,11 +37,16 @@ class Blob:
 
 
 class BlobContainer:
-    """The blobs of one container; each method raises TransientError or PermanentError."""
+    """The blobs of one container; each method raises TransientError or PermanentError.
 
-    def __init__(self, container: ContainerClient) -> None:
+    Those below the prefix ``kept`` are remembered: a lease says which ETag its blob has, and a blob with that ETag need
+    not be read again.
+    """
+
+    def __init__(self, container: ContainerClient, kept: str) -> None:
         self._container = container
         self._blob = lru_cache(maxsize=MAX_CACHED_CLIENTS)(container.get_blob_client)
+        self._prefix = kept
         self._kept = OrderedDict[str, Blob]()
 
     def kept(self, name: str) -> Blob | None:
@@ -50,7 +55,7 @@ class BlobContainer:
 
     def _keep(self, name: str, blob: Blob | None) -> Blob | None:
         self._kept.pop(name, None)
-        if blob is not None:
+        if blob is not None and name.startswith(self._prefix):
             self._kept[name] = blob
         while len(self._kept) > MAX_KEPT_BLOBS:
             self._kept.popitem(last=False)

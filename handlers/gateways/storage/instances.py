@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from core.foundry_rate import MAX_SILENT_SECONDS, Heartbeat
+from core.foundry_rate import MAX_SILENT_SECONDS, MIN_READS_PER_SECOND, Heartbeat
 from core.target import DEFAULT_PROJECT
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.storage.account import StorageAccount, translate_errors
@@ -51,13 +51,17 @@ class BlobInstances:
 def _metadata(own: Heartbeat) -> dict[str, str]:
     ages = sorted(own.ages, reverse=True)[:MAX_AGES]
     metadata = {"ages": ",".join(f"{age:.1f}" for age in ages)} if ages else {}
-    return metadata | ({"calm": f"{own.calm:.1f}"} if own.calm < math.inf else {})
+    refused = {"calm": f"{own.calm:.1f}", "rate": f"{own.rate_left:.3f}"}
+    return metadata | (refused if own.calm < math.inf else {})
 
 
 def _heartbeat(instance: str, metadata: Mapping[str, str]) -> Heartbeat:
     """What the metadata says; metadata that a person changed beyond reading counts as an instance without releases."""
     try:
         ages = tuple(float(age) for age in (metadata.get("ages") or "").split(",") if age)
-        return Heartbeat(instance, ages, float(metadata.get("calm") or "inf"))
+        calm, rate_left = (float(metadata.get(name) or "inf") for name in ("calm", "rate"))
+        if rate_left < MIN_READS_PER_SECOND or any(math.isnan(number) for number in (*ages, calm, rate_left)):
+            return Heartbeat(instance)
+        return Heartbeat(instance, ages, calm, rate_left)
     except ValueError:
         return Heartbeat(instance)

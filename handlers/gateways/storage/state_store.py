@@ -31,7 +31,7 @@ class BlobStateStore:
 
     def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
         self.container = container
-        self._blobs = BlobContainer(account.container(container))
+        self._blobs = BlobContainer(account.container(container), kept="release/")
         self._clock = clock
 
     async def get_desired(self, agent: str) -> DesiredState:

@@ -19,6 +19,7 @@ from cli.plan.recording_gateways import PlanKeyVault, PlanStateStore
 from cli.plan.snapshot import take_snapshot
 from core.model import Secret
 from handlers.gateways.errors import TransientError
+from handlers.resume_releases.agent_states import AgentStates
 from tests.support.builders import secret_event
 from tests.support.projects_app import EU_VAULT, WITH_VAULT, ProjectsApp
 from tests.unit.cli.support import context_of
@@ -96,7 +97,7 @@ async def test_a_plan_assumes_the_version_that_the_project_released() -> None:
 
 async def test_doctor_checks_the_expiry_of_the_secrets_in_each_vault() -> None:
     app, _ = await live_app()
-    (check,) = await secret_expiries.checks(app.agents, app.gateways)
+    (check,) = await secret_expiries.checks(app.agents, AgentStates(app.gateways.state_store), app.gateways)
     assert (check.status, check.name) == ("failed", "secret hello-key")
     assert check.detail.endswith("used by hello-agent@eu")
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+
+import pytest
+
+from cli.runner import OF_A_DEPLOYMENT
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -23,3 +28,19 @@ def test_it_prints_its_version() -> None:
     command = [sys.executable, "-m", "cli", "--version"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == f"slipway {version}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "hint"), [("", "with the stack of `make up`"), ("endpoints.json", "runs in this folder")]
+)
+def test_without_settings_it_says_where_they_are(tmp_path: Path, file: str, hint: str) -> None:
+    if file:
+        (tmp_path / file).write_text("{}")
+    environment = {"SLIPWAY_LOCAL": str(tmp_path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "status"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert hint in done.stderr
+    assert "source <(azd env get-values)" in done.stderr
+    assert OF_A_DEPLOYMENT in (ROOT / "docs" / "how-to" / "deploy.md").read_text()

@@ -67,7 +67,7 @@ def test_an_instance_alone_or_without_releases_has_a_share() -> None:
 
 
 def test_a_heartbeat_grows_older_as_a_whole() -> None:
-    assert Heartbeat("a", (1.0, 2.0), 5.0).after(10.0) == Heartbeat("a", (11.0, 12.0), 15.0)
+    assert Heartbeat("a", (1.0, 2.0), 5.0, 0.7).after(10.0) == Heartbeat("a", (11.0, 12.0), 15.0, 0.7)
 
 
 def test_the_rate_recovers() -> None:
@@ -75,6 +75,7 @@ def test_the_rate_recovers() -> None:
     assert recovered_rate(1.0, 30.0, 5.0) == 2.0
     assert recovered_rate(1.0, 1e9, 5.0) == 5.0
     assert recovered_rate(0.1, 100.0, 5.0) == 0.2, "30 s allow three reads only"
+    assert recovered_rate(math.inf, math.inf, 5.0) == 5.0, "nothing was refused"
 
 
 def test_a_429_counts_longer_at_a_small_rate() -> None:

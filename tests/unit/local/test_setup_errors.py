@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from local.endpoints import PORTS, ROOT, ports_in_use, secret_names
 from local.folder_lock import FolderLock
 from local.processes import PartExitedError
 from local.stack import Options, Stack
+from local.stack_client import eventually
 
 INSTALL = (
     "import runpy, sys; {}; sys.argv[1:] = [{!r}, 'requirements-dev.txt']; runpy.run_path({!r}, run_name='__main__')"
@@ -54,12 +56,22 @@ def test_an_older_python_is_an_error_that_says_how_to_choose_another(tmp_path: P
 
 def test_ctrl_c_during_the_installation_says_how_it_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "local/bootstrap_venv.py", str(tmp_path / "venv"), "requirements-dev.txt"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as installer:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes) as installer:
         assert installer.stdout is not None
         assert installer.stdout.readline().startswith("creating")
-        installer.send_signal(signal.SIGINT)
+        eventually((tmp_path / "venv" / "pyvenv.cfg").exists, "the environment is being made")
+        os.killpg(installer.pid, signal.SIGINT)  # a terminal sends it to the interpreters that it started, too
         _, errors = installer.communicate()
     assert (installer.returncode, errors.strip()) == (130, "stopped; the next make goes on from here")
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "venv").write_text("a file")
+    done = python("local/bootstrap_venv.py", str(tmp_path / "venv"), "requirements-dev.txt")
+    assert done.returncode == 1
+    assert f"{tmp_path / 'venv'} could not be created" in done.stderr + done.stdout
+    assert "CalledProcessError" not in done.stderr
 
 
 def test_the_progress_of_an_installation_is_readable_in_a_log() -> None:

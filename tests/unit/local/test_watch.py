@@ -22,6 +22,10 @@ async def test_it_finds_the_last_push_of_a_tag() -> None:
         await push(address, "agents/hello", "sha256-0123.sig", salt="a signature of an older client")
         assert await last_push(address) == first
         await push(address, "agents/hello", "v2", salt="two")
-        assert await last_push(address) > first
+        second = await last_push(address)
+        assert second > first
+        await push(address, "agents/other", "v1", salt="three")
+        assert await last_push(address) > second
+        assert await last_push(address, "agents/hello") == second
     finally:
         await registry.stop()

@@ -59,6 +59,7 @@ async def test_it_shows_the_live_version_holds_pauses_and_the_next_prune(app: Ap
     assert (hold["detail"], hold["by"], hold["until"][:10]) == ("a rumour", "ann", "2026-11-25")
     assert (status["pause"]["why"], status["pause"]["until"][:13]) == ("lunch", "2026-11-24T13")
     assert "  paused by ann 0 s ago until 2026-11-24 13:" in result.text
+    assert f": lunch; end it with slipway resume {AGENT}\n" in result.text
     assert result.text.splitlines()[:2] == [
         "AGENT        LIVE    DESIRED  STATE  SINCE      VERSIONS",
         "hello-agent  1 (v1)  v1       LIVE   1 min ago  1 of 100",

@@ -10,6 +10,7 @@ from core.agents_file.loader import load_agents
 from core.model import SecretVersion
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
+from handlers.resume_releases.agent_states import AgentStates
 from tests.support.app import AGENT, App, push_and_release
 
 YAML = b"""
@@ -38,7 +39,7 @@ async def checked(vault: InMemoryKeyVault, pinned: int, newest: int, tagged: int
     tags = {"agent": AGENT, "env": "TAGGED"}
     vault.put("tagged-key", "canary-5", expires_on=now + timedelta(days=tagged), tags=tags)
     assert await push_and_release(app, "v1", "a") == "LIVE"
-    found = await secret_expiries.checks(app.agents, app.gateways)
+    found = await secret_expiries.checks(app.agents, AgentStates(app.gateways.state_store), app.gateways)
     return [(check.name, check.status, check.detail) for check in found]
 
 
@@ -65,4 +66,4 @@ async def test_a_user_who_may_not_list_secrets_knows_nothing() -> None:
 
 async def test_agents_without_secrets_have_no_check() -> None:
     app = App(agents=load_agents(b"agents: {hello-agent: {repository: agents/hello}}"))
-    assert await secret_expiries.checks(app.agents, app.gateways) == []
+    assert await secret_expiries.checks(app.agents, AgentStates(app.gateways.state_store), app.gateways) == []

@@ -13,6 +13,7 @@ from cli.doctor.signatures import checks
 from core.agents_file.loader import load_agents
 from handlers.gateways.errors import TransientError
 from handlers.gateways.signatures import SignatureVerifier
+from handlers.resume_releases.agent_states import AgentStates
 from local.signing import public_pem
 from tests.support.app import App
 from tests.support.signing import RELEASE_KEY
@@ -32,7 +33,10 @@ async def found(app: App, load_root: Any = None) -> list[tuple[str, str, str]]:
     gateways = app.gateways
     if load_root:
         gateways.signatures.load_root = load_root
-    return [(check.name, check.status, check.detail) for check in await checks(app.agents, gateways)]
+    return [
+        (check.name, check.status, check.detail)
+        for check in await checks(app.agents, AgentStates(gateways.state_store), gateways)
+    ]
 
 
 def root_that_ended(*services: str) -> bytes:

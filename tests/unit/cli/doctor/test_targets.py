@@ -6,19 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from cli.doctor import targets
+from cli.doctor import services, targets
 from cli.doctor.result import Check
 from core.model import Agent, Routing
 from core.state.desired import DesiredState
 from handlers.gateways.errors import TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
+from handlers.resume_releases.agent_states import AgentStates
 from tests.support.app import AGENT, App
 from tests.unit.cli.support import make_live, run
 
 
 async def found(app: App) -> dict[str, Check]:
-    return {check.name: check for check in await targets.checks(app.agents, app.gateways)}
+    states = AgentStates(app.gateways.state_store)
+    return {check.name: check for check in await targets.checks(app.agents, states, app.gateways)}
 
 
 async def test_an_agent_that_runs_what_it_should_is_ok(app: App) -> None:
@@ -94,3 +96,22 @@ async def test_what_cannot_be_read_is_unknown(app: App, part: str) -> None:
     else:
         app.gateways = replace(app.gateways, state_store=DeafStateStore(app.clock))
     assert "unknown" in {check.status for check in (await found(app)).values()}
+
+
+class CountedReads(InMemoryStateStore):
+    """Lists whose desired state was read."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app.clock)
+        self.desired, self.reads = app.state_store.desired, list[str]()
+
+    async def get_desired(self, agent: str) -> DesiredState:
+        self.reads.append(agent)
+        return await super().get_desired(agent)
+
+
+async def test_all_checks_read_the_state_of_each_agent_once(app: App) -> None:
+    await make_live(app, "a")
+    store = CountedReads(app)
+    await services.checks(app.agents, replace(app.gateways, state_store=store))
+    assert sorted(store.reads) == sorted(app.agents.agents)

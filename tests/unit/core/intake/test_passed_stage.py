@@ -66,7 +66,7 @@ def test_the_oldest_digests_are_forgotten_first() -> None:
     desired = DesiredState()
     for number in [*range(MAX_PASSED_DIGESTS + 1), 1]:
         desired = with_passed(desired, str(number))
-    assert (len(desired.passed_stage), desired.passed_stage[-2:]) == (MAX_PASSED_DIGESTS, ("40", "1"))
+    assert (len(desired.passed_digests), desired.passed_digests[-2:]) == (MAX_PASSED_DIGESTS, ("40", "1"))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_push_that_did_not_pass_is_replaced_by_the_one_that_does() -> None:
     assert waits.detail.endswith("UTC; v-c did not pass the stage before, hello")
     taken = promote(desired, SPEC, [upstream("b", HOUR)], NOW, good("a"))
     assert (taken.reason, taken.desired.push) == (Reason.ACCEPTED, push("b"))
-    assert taken.desired.passed_stage == (push("b").digest,)
+    assert taken.desired.passed_digests == (push("b").digest,)
     again = promote(taken.desired, SPEC, [upstream("b", HOUR)], NOW, good("b", "a"))
     assert again.desired == taken.desired
 

@@ -256,9 +256,22 @@ def test_what_was_reported_is_forgotten_with_a_newer_generation() -> None:
     state = transitions.reported(state, DESIRED, Reason.NOT_DUE)
     assert transitions.is_reported(state, DESIRED, Reason.PAUSED)
     assert not transitions.is_reported(state, replace(DESIRED, generation=3), Reason.PAUSED)
-    assert not transitions.is_reported(replace(state, candidate="9"), DESIRED, Reason.PAUSED)
     newer = transitions.reported(state, replace(DESIRED, generation=3), Reason.PAUSED)
     assert (newer.reported, newer.known_generation) == (("3 PAUSED ",), 3)
+
+
+@pytest.mark.parametrize("reason", transitions.WAITS_OF_A_CANDIDATE)
+def test_what_a_candidate_waits_for_is_reported_for_each_candidate(reason: Reason) -> None:
+    state = transitions.reported(WITH_CANDIDATE, DESIRED, reason)
+    assert transitions.is_reported(state, DESIRED, reason)
+    assert not transitions.is_reported(replace(state, candidate="9"), DESIRED, reason)
+
+
+@pytest.mark.parametrize("reason", [Reason.SIGNATURE_WAITING, Reason.PAUSED, Reason.IMAGE_LAGS])
+def test_what_a_change_waits_for_is_reported_once_whatever_becomes_of_the_candidate(reason: Reason) -> None:
+    state = transitions.reported(WITH_CANDIDATE, DESIRED, reason)
+    assert transitions.is_reported(replace(state, candidate=None), DESIRED, reason)
+    assert transitions.is_reported(replace(state, candidate="9"), DESIRED, reason)
 
 
 def test_what_was_reported_is_remembered_when_the_agent_is_deleted() -> None:

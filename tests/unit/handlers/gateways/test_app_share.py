@@ -8,8 +8,16 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from core.foundry_rate import HEARTBEAT_SECONDS, MAX_INSTANCES, MAX_SILENT_SECONDS, Heartbeat
+from core.foundry_rate import (
+    HEARTBEAT_SECONDS,
+    MAX_INSTANCES,
+    MAX_SILENT_SECONDS,
+    Heartbeat,
+    rate_after_refusal,
+    releases_at_once,
+)
 from handlers.gateways.errors import TransientError
+from handlers.gateways.foundry.app_share import ONE_REFUSAL_SECONDS
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.in_memory.instances import InMemoryInstances
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
@@ -65,6 +73,29 @@ async def test_a_429_is_known_everywhere_within_a_period() -> None:
 
 
 @in_virtual_time
+async def test_a_newcomer_starts_from_what_the_refusals_of_the_others_left() -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    refused, newcomer = FoundryRateLimiter(4.0, instances, "1"), FoundryRateLimiter(4.0, instances, "2")
+    async with AsyncExitStack() as releases:
+        await hold(refused, clock, releases)
+        for _ in range(8):
+            refused.record_refusal(clock.monotonic())
+            await asyncio.sleep(ONE_REFUSAL_SECONDS)
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+        known = rate(refused, clock)
+        assert known < 1.0
+        newcomer.record_refusal(clock.monotonic())
+        async with newcomer.slot(clock, clock.sleep) as has_slot:
+            assert not has_slot, "the first instance takes the releases"
+        assert newcomer.load(clock.monotonic()).releases_at_once <= releases_at_once(rate(refused, clock))
+        await asyncio.sleep(ONE_REFUSAL_SECONDS)
+        before = newcomer.load(clock.monotonic()).releases_at_once
+        newcomer.record_refusal(clock.monotonic())
+        assert newcomer.load(clock.monotonic()).releases_at_once < before, "a refusal lowers what all know"
+
+
+@in_virtual_time
 async def test_an_instance_that_dies_is_noticed_within_two_periods() -> None:
     clock = VirtualClock()
     instances = InMemoryInstances(clock)
@@ -95,6 +126,7 @@ async def test_without_heartbeats_each_instance_takes_an_equal_share() -> None:
         await asyncio.sleep(HEARTBEAT_SECONDS + 1)
         assert rate(limiter, clock) == 4.0 / MAX_INSTANCES
         limiter.record_refusal(clock.monotonic())
+        assert rate(limiter, clock) == rate_after_refusal(4.0 / MAX_INSTANCES)
         began = clock.monotonic()
         await hold(limiter, clock, releases)
         assert clock.monotonic() - began <= 300, "slower, but never stuck"
@@ -114,18 +146,16 @@ async def test_after_a_429_a_younger_release_waits_for_an_older_one_elsewhere_fi
     other = asyncio.ensure_future(other_instance())
     async with AsyncExitStack() as releases:
         began = clock.monotonic()
+        await hold(limiter, clock, releases)
         limiter.record_refusal(began)
         await asyncio.sleep(1)
-        await hold(limiter, clock, releases)
-        assert clock.monotonic() - began == 1.0, "its first heartbeat comes after its start"
-        await asyncio.sleep(HEARTBEAT_SECONDS)
         asked_at = clock.monotonic()
-        await limiter.wait_to_go_on(1.0, clock, clock.sleep)
+        await limiter.wait_to_go_on(began, clock, clock.sleep)
         assert 250 < clock.monotonic() - asked_at <= 310
         other.cancel()
         await asyncio.sleep(MAX_SILENT_SECONDS + HEARTBEAT_SECONDS)
         asked_at = clock.monotonic()
-        await limiter.wait_to_go_on(1.0, clock, clock.sleep)
+        await limiter.wait_to_go_on(began, clock, clock.sleep)
         assert clock.monotonic() == asked_at
 
 
@@ -173,6 +203,22 @@ async def test_after_a_429_the_first_instance_by_name_takes_the_releases(name: s
         assert clock.monotonic() - asked_at == (0 if takes else HEARTBEAT_SECONDS)
         async with limiter.slot(clock, clock.sleep) as has_slot:
             assert has_slot is takes
+
+
+@in_virtual_time
+async def test_an_instance_that_had_nothing_in_hand_asks_who_takes_releases_before_it_takes_one() -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    limiter = FoundryRateLimiter(4.0, instances, "middle")
+    async with AsyncExitStack() as releases:
+        other = asyncio.ensure_future(beat_as(FIRST, instances))
+        releases.callback(other.cancel)
+        limiter.record_refusal(clock.monotonic())
+        assert not await limiter.takes_release(clock)
+        await asyncio.sleep(MAX_SILENT_SECONDS + 1)
+        assert not await limiter.takes_release(clock), "what it heard is too old"
+        async with limiter.slot(clock, clock.sleep) as has_slot:
+            assert not has_slot
 
 
 @in_virtual_time

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
 
+import pytest
+
 from core.agents_file.loader import load_agents
-from core.foundry_rate import Heartbeat
-from core.model import Agent
+from core.foundry_rate import HEARTBEAT_SECONDS, Heartbeat
+from core.model import Agent, Version
 from core.release.message import ReleaseMessage
 from handlers.events.event_queued import handle_event
+from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.rate_limiter import MAX_SLOT_WAIT_SECONDS, FoundryRateLimiter
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
@@ -111,6 +115,52 @@ async def test_a_message_whose_release_another_instance_takes_goes_back_to_the_q
     assert queue.sent[-1] == ("agent-0", PUT_BACK_SECONDS)
     assert queue.traceparents[-1] == message.traceparent
     assert "agent-0" not in cast("InMemoryStateStore", gateways.state_store).releases, "no lease was taken"
+
+
+class RefusingFoundry(InMemoryFoundry):
+    """A Foundry that refuses every list while it has no versions, or every poll."""
+
+    def __init__(self, clock: VirtualClock, limiter: FoundryRateLimiter, refused: str) -> None:
+        super().__init__(clock)
+        self._limiter, self._refused, self.refusals = limiter, refused, 0
+
+    async def list_versions(self, agent: str) -> Sequence[Version]:
+        self._refuse("list")
+        return await super().list_versions(agent)
+
+    async def get_version(self, agent: str, number: str) -> Version | None:
+        self._refuse("poll")
+        return await super().get_version(agent, number)
+
+    def _refuse(self, call: str) -> None:
+        if call == self._refused and self.refusals < 2:
+            self.refusals += 1
+            self._limiter.record_refusal(self.clock.monotonic())
+            raise TransientError("Foundry", "429", call, throttled=True)
+
+
+@pytest.mark.parametrize(("refused", "ended"), [("list", "SERVICE_UNAVAILABLE"), ("poll", "LIVE")])
+@in_virtual_time
+async def test_where_others_take_releases_one_that_has_not_begun_goes_back_and_another_goes_on(
+    refused: str, ended: str
+) -> None:
+    clock = VirtualClock()
+    instances = InMemoryInstances(clock)
+    limiter = FoundryRateLimiter(5.0, instances, "1")
+    foundry = RefusingFoundry(clock, limiter, refused)
+    gateways = replace(in_memory_gateways(), clock=clock, rate_limiter=limiter, foundry=foundry)
+
+    async def other_instance() -> None:
+        while True:
+            await instances.exchange(Heartbeat("0", calm=0.0))
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    other = asyncio.ensure_future(other_instance())
+    await pushed(gateways)
+    assert await reconcile(AGENTS.agents["agent-0"], SETTINGS, gateways) == ended
+    other.cancel()
+    assert foundry.refusals >= 1
+    assert foundry.create_count == (ended == "LIVE")
 
 
 async def test_pruning_starts_with_no_further_agent_once_its_time_is_up() -> None:
