@@ -16,6 +16,7 @@ from bench import (
     command_line,
     create_request,
     estate,
+    histories,
     imports,
     journal,
     lists,
@@ -54,6 +55,7 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "unasked": unasked.rows,
     "signatures": signatures.rows,
     "safety": safety.rows,
+    "histories": histories.rows,
     "command line": command_line.rows,
     "status": status.rows,
 }

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cli.options import AsJson, Local, OptionalAgent
-from cli.runner import CommandContext, CommandResult, run_and_print
+from cli.runner import CommandContext, CommandResult, run_and_print, targets_of
 
 STATES = frozenset({"open", "due", "ended"})
 """Of the blobs of the state store: all."""
@@ -61,9 +61,7 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
 
 def _targets(context: CommandContext, agent: str | None) -> list[str]:
     """Return the targets to show: of an agent with stages all of them."""
-    from core.target import agent_of
-
-    found = sorted(name for name in context.agents.agents if agent_of(name) == agent)
+    found = targets_of(agent, context.agents) if agent and "@" not in agent else []
     return found or context.select_agents(agent)
 
 

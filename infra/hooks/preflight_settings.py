@@ -90,6 +90,20 @@ def values(env: Mapping[str, str]) -> Iterator[Finding]:
         yield error("values", mistake, f"azd env set {mistake.split(' ')[0]} <a valid value>")
 
 
+def duplicates(request: DeployRequest) -> Iterator[Finding]:
+    """A project or vault that is named twice, however it is written: Azure would refuse its second role or topic."""
+    places = (
+        ("MORE_PROJECT_IDS", "the project of FOUNDRY_PROJECT_NAME", [project.id for project in request.projects]),
+        ("MORE_VAULT_IDS", "the vault of VAULT_NAME", [vault.id for vault in request.vaults]),
+    )
+    for variable, first, ids in places:
+        lowered = [item.lower() for item in ids]
+        for number, item in enumerate(lowered[1:], 1):
+            if item in lowered[:number]:
+                what = f"{first}, which has its roles already" if item == lowered[0] else f"{ids[number]} twice"
+                yield error("values", f"{variable} names {what}", "remove it from the list")
+
+
 def _violated_rule(variable: str, value: str) -> str:
     if variable in SWITCHES and not BOOLEAN.fullmatch(value):
         return "must be true or false"

@@ -39,19 +39,19 @@ class FoundryProjects:
         """Close the connections to every project."""
         await gather_all([foundry.close() for foundry in (self._default, *self._connected.values())])
 
-    def _at(self, project: str) -> ProjectClient:
+    def _at(self, project: str, target: str = "") -> ProjectClient:
         if project == DEFAULT_PROJECT:
             return self._default
         endpoint = self._endpoints().get(project)
         if endpoint is None:
-            raise PermanentError(SERVICE, "PROJECT_UNKNOWN", f"agents.yaml has no project {project}")
+            raise PermanentError(SERVICE, "PROJECT_UNKNOWN", f"read {target}: agents.yaml has no project {project}")
         key = (project, endpoint)
         if key not in self._connected:
             self._connected[key] = self._connect(*key)
         return self._connected[key]
 
     def _of(self, target: str) -> tuple[ProjectClient, str]:
-        return self._at(project_of(target)), agent_of(target)
+        return self._at(project_of(target), target), agent_of(target)
 
     async def list_agents(self) -> Sequence[str]:
         projects = (DEFAULT_PROJECT, *self._endpoints())
