@@ -28,6 +28,7 @@ from bench import (
     safety,
     signatures,
     specialise,
+    status,
     telemetry,
     trigger,
     unasked,
@@ -56,6 +57,7 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "safety": safety.rows,
     "histories": histories.rows,
     "command line": command_line.rows,
+    "status": status.rows,
 }
 """The measurements, in the order of the page."""
 PAGE = ROOT / "docs" / "reference" / "performance.md"

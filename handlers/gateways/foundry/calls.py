@@ -14,6 +14,7 @@ from handlers.gateways.azure_http import MAX_CALL_SECONDS, NO_REDIRECT, NO_TRACE
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.foundry.errors import SERVICE, read_failed, write_failed
+from handlers.gateways.foundry.plain_json import drop_cursor, parsed_body
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 
 if TYPE_CHECKING:
@@ -30,14 +31,9 @@ MAX_PAGES = 150
 
 
 def _drop_cursor_of_last_page(response: PipelineResponse[Any, Any]) -> None:
-    """Foundry's last page has a ``last_id`` and ``has_more: false``; azure-ai-projects 2.10.0 would ask for one more.
-
-    The SDK takes the cursor from the same parsed body.
-    """
-    answer = response.http_response
-    body = answer.json() if answer.status_code == 200 else None
-    if isinstance(body, dict) and body.get("has_more") is False:
-        body["last_id"] = None
+    body = parsed_body(response)
+    if body is not None:
+        drop_cursor(body)
 
 
 LIST_PAGES: dict[str, Any] = {"limit": PAGE_SIZE, "raw_response_hook": _drop_cursor_of_last_page, **NO_TRACE}

@@ -11,7 +11,7 @@ from core.model import Agent, Answer, DefinedVersion, Definition, Routing, Toolb
 from core.prune.toolboxes import ToolboxVersion
 from core.target import DEFAULT_PROJECT, agent_of, project_of, target_of
 from handlers.concurrency import gather_all
-from handlers.gateways.errors import PermanentError
+from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.errors import SERVICE
 from handlers.gateways.interfaces import DeleteResult, Foundry
 
@@ -44,7 +44,8 @@ class FoundryProjects:
             return self._default
         endpoint = self._endpoints().get(project)
         if endpoint is None:
-            raise PermanentError(SERVICE, "PROJECT_UNKNOWN", f"read {target}: agents.yaml has no project {project}")
+            # transient: a release that is under way goes on once the project is in the file again
+            raise TransientError(SERVICE, "PROJECT_UNKNOWN", f"read {target}: agents.yaml has no project {project}")
         key = (project, endpoint)
         if key not in self._connected:
             self._connected[key] = self._connect(*key)

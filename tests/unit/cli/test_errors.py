@@ -21,7 +21,7 @@ from handlers.gateways.errors import PermanentError, TransientError
             "a newer Slipway may have written it",
         ),
         (
-            PermanentError("Foundry", "PROJECT_UNKNOWN", "read hello@eu: agents.yaml has no project eu"),
+            TransientError("Foundry", "PROJECT_UNKNOWN", "read hello@eu: agents.yaml has no project eu"),
             "put the project back under projects; where it is gone for good, delete desired/TARGET.json",
         ),
         (PermanentError("Foundry", "invalid_request", "no"), "Foundry: invalid_request: no"),

@@ -17,7 +17,7 @@ from cli.plan.arguments import PlanArguments
 from cli.plan.planner import plan_live
 from cli.runner import CommandResult
 from core.agents_file.loader import load_agents
-from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.errors import TransientError
 from tests.support.projects_app import PROJECTS, ProjectsApp
 from tests.unit.cli.support import DRY_RUN, context_of
 
@@ -181,5 +181,5 @@ async def test_the_images_of_a_project_that_was_removed_are_not_left_out(app: Pr
     await app.wait(3600)
     without = PROJECTS.replace('eu: {endpoint: "https://eu/api/projects/p"}, ', "")
     app.agents = load_agents(f"{without}{FILE.replace('[eu, us]', '[us]')}".encode())
-    with pytest.raises(PermanentError, match=r"hello-agent@eu: agents\.yaml has no project eu"):
+    with pytest.raises(TransientError, match=r"hello-agent@eu: agents\.yaml has no project eu"):
         await list_digests(context_of(app))
