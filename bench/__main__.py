@@ -16,6 +16,7 @@ from bench import (
     command_line,
     create_request,
     estate,
+    histories,
     imports,
     journal,
     lists,
@@ -26,7 +27,9 @@ from bench import (
     pruning,
     safety,
     signatures,
+    situations,
     specialise,
+    status,
     telemetry,
     trigger,
     unasked,
@@ -55,7 +58,10 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "unasked": unasked.rows,
     "signatures": signatures.rows,
     "safety": safety.rows,
+    "histories": histories.rows,
     "command line": command_line.rows,
+    "status": status.rows,
+    "situations": situations.rows,
 }
 """The measurements, in the order of the page."""
 PAGE = ROOT / "docs" / "reference" / "performance.md"

@@ -1,17 +1,13 @@
-"""The cost of a safe release: rollback after a failed check, unneeded calls, and a simulated history."""
+"""The cost of a safe release: rollback after a failed check, and unneeded calls."""
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from statistics import median
 
 from bench.create_request import DELAY, sequential_count
 from bench.report import Row
-from bench.testbed import BASE, Effort, NotMeasuredError, Request, Testbed, start_testbed
-from local.endpoints import ROOT
+from bench.testbed import BASE, Effort, Request, Testbed, start_testbed
 from local.stack_client import host
 
 CHECKED = {"release": {"check": {"ask": "ping", "expect": "pong"}}}
@@ -20,7 +16,7 @@ PROBE_PATHS = ("/sessions", "/responses", "/invocations")
 
 
 def rows(effort: Effort) -> Iterator[Row]:
-    """Rollback, unneeded calls of a plain release, and a simulated history."""
+    """Rollback, and unneeded calls of a plain release."""
     with start_testbed({"agent": 0}, CHECKED) as testbed, host(testbed.running, only=["event_queued", "release_agent"]):
         testbed.provisioning(0)
         testbed.wait_until_live("agent", testbed.push("agent"))
@@ -31,7 +27,6 @@ def rows(effort: Effort) -> Iterator[Row]:
         testbed.provisioning(0)
         testbed.wait_until_live("plain", testbed.push("plain"))
         yield _unneeded_calls_row(testbed)
-    yield _history_row(effort.choose(500, 100))
 
 
 def _time_rollback(testbed: Testbed) -> tuple[float, int]:
@@ -83,27 +78,3 @@ def _unneeded_calls_row(testbed: Testbed) -> Row:
         method="One release; the stand-ins count the requests",
         details={f"to {part}": float(len(requests)) for part, requests in calls.items()},
     )
-
-
-def _history_row(seeds: int) -> Row:
-    """Measured in processor time, so that other processes do not count."""
-    spent = _processor_time(seeds) - _processor_time(0)
-    return Row(
-        name="simulated history",
-        description="one seed of the simulation on one core",
-        unit="ms",
-        value=1000 * spent / seeds,
-        target=10,
-        method=f"Processor time of {seeds} seeds without imports; 10 ms are 100 seeds a second",
-        details={"seeds a second": seeds / spent},
-        missed_because="two fifths of the histories start with an agent that existed before, which makes them longer",
-    )
-
-
-def _processor_time(seeds: int) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    command = [sys.executable, "-m", "tests.simulation.soak", "--cores", "1", "--seeds", str(seeds)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-    if done.returncode:
-        raise NotMeasuredError("a history violated an invariant: make soak shows which")
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before

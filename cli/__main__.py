@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ from cli.commands import (
 )
 from cli.exit_codes import INTERRUPTED
 
+MAX_YOUNG_OBJECTS = 50_000
 HELP = """See what Slipway does and why, and command it.
 
 Exit codes: 0 done; 1 the result is bad; 2 the request is wrong; 3 a service does not answer or refuses;
@@ -90,6 +92,9 @@ def options(
 def main() -> None:
     """Run the console script."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # the search for plugins reads every package
+    gc.set_threshold(
+        MAX_YOUNG_OBJECTS
+    )  # imports allocate what stays: looking for garbage in it was an eighth of status
     try:
         app(standalone_mode=True, prog_name="slipway")
     except KeyboardInterrupt:

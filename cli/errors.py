@@ -31,6 +31,11 @@ def explain(error: GatewayError) -> str:
         return f"{error.service}: not signed in: {cause}\nrun `az login`, or see AZURE_TOKEN_CREDENTIALS"
     if error.code == "STATE_UNREADABLE":
         return f"{error}\na newer Slipway may have written it: use the checkout of the deployed version"
+    if error.code == "PROJECT_UNKNOWN":
+        return (
+            f"{error}\nput the project back under projects; where it is gone for good, delete desired/TARGET.json and "
+            "release/TARGET.json in the container slipway"
+        )
     if isinstance(error, PermanentError) and error.other_tenant:
         return (
             f"{error}\nit belongs to another tenant than this sign-in: `az login --tenant <its tenant>`; "

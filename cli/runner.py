@@ -83,10 +83,19 @@ OF_A_DEPLOYMENT = "set -a; source <(azd env get-values); AZURE_TOKEN_CREDENTIALS
 Command = Callable[[CommandContext], Awaitable[CommandResult]]
 
 
+def targets_of(agent: str, agents: Agents) -> list[str]:
+    """Return the targets of the agent that a name has, whatever project it has."""
+    from core.target import agent_of
+
+    return sorted(name for name in agents.agents if agent_of(name) == agent_of(agent))
+
+
 def unknown_agent(agent: str, agents: Agents) -> UsageError:
-    """Return the error for an agent that is not in agents.yaml; it suggests the nearest name."""
+    """Return the error for an agent that is not in agents.yaml; it names the agent's targets, or the nearest name."""
     from core.similar_names import did_you_mean, most_similar
 
+    if targets := targets_of(agent, agents):
+        return UsageError(f"agents.yaml has no target {agent}; it has {', '.join(targets)}")
     names = agents.agents
     hint = did_you_mean(most_similar(agent, names), f"it has {', '.join(sorted(names)) or 'no agents'}")
     return UsageError(f"agents.yaml has no agent {agent}; {hint}")

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.projects import is_same_project
 from core.agents_file.spec import Agents
 from core.vault_address import vault_address
 from handlers.redaction import keep_names
@@ -42,7 +43,7 @@ def load_agents_file(settings: Settings) -> Agents:
     except OSError as error:
         raise ConfigError(f"AGENTS_FILE: {path} cannot be read: {error.strerror}") from error
     for name, endpoint in agents.projects.items():
-        if endpoint.lower() == settings.foundry_project_endpoint.lower():
+        if is_same_project(endpoint, settings.foundry_project_endpoint):
             raise ConfigError(
                 f"agents.yaml: projects.{name} is FOUNDRY_PROJECT_ENDPOINT too; call it default in stages"
             )

@@ -70,11 +70,11 @@ class LeaseKeeper:
         return True
 
     @property
-    def faults_last(self) -> bool:
+    def has_given_up(self) -> bool:
         """True once more faults came in a row than are waited out."""
         return self._faults > MAX_FAULTS_IN_A_ROW
 
-    def fault_over(self) -> None:
+    def reset_faults(self) -> None:
         """The service answered: the next fault is the first one again."""
         self._faults = 0
 

@@ -78,7 +78,7 @@ class VersionDeleter:
                 if not await self.lease_keeper.back_off(worst):
                     raise worst
             else:
-                self.lease_keeper.fault_over()
+                self.lease_keeper.reset_faults()
             lanes = 1 if faults else min(MAX_CONCURRENT, lanes * 2)
 
     async def _run_lanes(self, lanes: int) -> list[TransientError]:

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from cli.options import AsJson, Local, OptionalAgent
-from cli.runner import CommandContext, CommandResult, run_and_print
+from cli.runner import CommandContext, CommandResult, run_and_print, targets_of
 
+STATES = frozenset({"open", "due", "ended"})
+"""Of the blobs of the state store: all."""
 MAX_READ_IN_FULL = 25
 """Of more agents, Foundry is asked only for those of which the state store does not say what serves."""
 
@@ -30,7 +32,6 @@ def status(agent: OptionalAgent = None, local: Local = False, as_json: AsJson = 
 
 async def show_status(context: CommandContext, agent: str | None) -> CommandResult:
     """Return the status of one agent or all; where Foundry does not answer, as the state store has it."""
-    from cli.concurrency import read_agents
     from cli.durations import format_time
     from cli.errors import as_json, explain
     from cli.exit_codes import DONE, SERVICE_ERROR
@@ -38,11 +39,10 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
     from cli.release_status import with_drift
     from cli.status_text import status_text
     from core.ncrontab import Schedule
-    from handlers.concurrency import gather_two
 
-    names, store, now = _targets(context, agent), context.gateways.state_store, context.gateways.clock.now()
+    names, now = _targets(context, agent), context.gateways.clock.now()
     next_prune = Schedule(context.settings.prune_schedule).next(now)
-    reads = await read_agents(context, names, lambda name: gather_two(store.get_desired(name), store.get_release(name)))
+    reads = await _read_states(context, names)
     serving = await _read_serving(context, reads.found)
     statuses = [
         with_drift(_status(spec, desired, release, now) | _serving(spec, release, serving))
@@ -61,23 +61,56 @@ async def show_status(context: CommandContext, agent: str | None) -> CommandResu
 
 def _targets(context: CommandContext, agent: str | None) -> list[str]:
     """Return the targets to show: of an agent with stages all of them."""
-    from core.target import agent_of
-
-    found = sorted(name for name in context.agents.agents if agent_of(name) == agent)
+    found = targets_of(agent, context.agents) if agent and "@" not in agent else []
     return found or context.select_agents(agent)
+
+
+async def _read_states(context: CommandContext, names: Sequence[str]) -> AgentReads[States]:
+    """Read the states of the targets; of many, those that have one: a list of them all costs less than their reads."""
+    from cli.concurrency import AgentReads, read_agents
+    from core.state.desired import DesiredState
+    from core.state.release import ReleaseState
+    from handlers.concurrency import gather_two
+
+    store, stored = context.gateways.state_store, frozenset(names)
+    if len(names) > MAX_READ_IN_FULL:
+        stored &= frozenset(await store.list_agents(STATES))
+    reads = await read_agents(
+        context,
+        [name for name in names if name in stored],
+        lambda name: gather_two(store.get_desired(name), store.get_release(name)),
+    )
+    found = {
+        name: reads.found.get(name, (DesiredState(), ReleaseState())) for name in names if name not in reads.unread
+    }
+    return AgentReads(found, reads.unread)
 
 
 async def _read_serving(context: CommandContext, states: Mapping[str, States]) -> AgentReads[Serving]:
     """Read agents and versions from Foundry: of few agents all, of many those whose state does not say what serves."""
-    from cli.concurrency import try_to_read_agents
+    from cli.concurrency import AgentReads, try_to_read_agents
     from handlers.concurrency import gather_two
 
-    few, foundry = len(states) <= MAX_READ_IN_FULL, context.gateways.foundry
-    return await try_to_read_agents(
+    foundry, names = context.gateways.foundry, list(states)
+    if len(names) > MAX_READ_IN_FULL:
+        names = [name for name, state in states.items() if not _is_settled(*state)]
+    missing = await _missing_agents(context, names) if len(names) > MAX_READ_IN_FULL else frozenset()
+    reads = await try_to_read_agents(
         context,
-        [name for name, state in states.items() if few or not _is_settled(*state)],
+        [name for name in names if name not in missing],
         lambda name: gather_two(foundry.get_agent(name), foundry.list_versions(name)),
     )
+    return AgentReads({**reads.found, **dict.fromkeys(missing, (None, ()))}, reads.unread)
+
+
+async def _missing_agents(context: CommandContext, names: Sequence[str]) -> frozenset[str]:
+    """Return which agents Foundry does not have: a list is one read for many of them; none where it cannot be read."""
+    from handlers.gateways.errors import GatewayError
+
+    try:
+        return frozenset(names).difference(await context.gateways.foundry.list_agents())
+    except GatewayError:
+        return frozenset()  # each agent is asked, and says what is wrong
 
 
 def _serving(spec: AgentSpec, release: ReleaseState, serving: AgentReads[Serving]) -> dict[str, Any]:

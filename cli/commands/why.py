@@ -11,7 +11,7 @@ import typer
 
 from cli.exit_codes import DONE, NOTHING_TO_DO, UsageError
 from cli.options import AsJson, Local
-from cli.runner import CommandContext, CommandResult, run_and_print
+from cli.runner import CommandContext, CommandResult, run_and_print, targets_of, unknown_agent
 from cli.why_problems import open_problems, with_message
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ async def explain(context: CommandContext, subject: str, back: timedelta, agent:
     found = [decision for decision in found if agent is None or decision.get("agent", agent) == agent]
     state = [entry for name in names for entry in current_state(specs[name], *states[name], asked, now)]
     if not found and not state:
+        if subject not in specs and targets_of(subject, context.agents):
+            raise unknown_agent(subject, context.agents)
         text = (
             f"nothing is known about {subject} in the last {max(1, back.days)} days: {await _where_it_may_be(context)}"
         )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from core.agents_file import messages
 from core.agents_file.spec import Agents, AgentSpec
@@ -62,6 +62,19 @@ def by_vault(agents: Agents) -> list[list[AgentSpec]]:
     return list(groups.values())
 
 
+def is_same_project(endpoint: str, other: str) -> bool:
+    """Whether two endpoints are of one project, however they are written: two names of it would be two writers."""
+    return _comparable(endpoint) == _comparable(other)
+
+
+def _comparable(endpoint: str) -> tuple[str, str]:
+    url = _split(endpoint)
+    if url is None:
+        return "", endpoint
+    host = url.netloc.lower().removesuffix(":443").rstrip(".")
+    return host, unquote(url.path).lower().rstrip("/")
+
+
 def _name_problems(name: str) -> Iterator[Problem]:
     if name == DEFAULT_PROJECT:
         yield (name,), "is the project of FOUNDRY_PROJECT_ENDPOINT; use another name"
@@ -86,7 +99,7 @@ def _endpoint_problems(name: str, endpoint: str, others: Mapping[str, str]) -> I
         yield (name, "endpoint"), f"is not the address of a project; write one such as {ENDPOINT}"
     elif _is_of_another_service(url, (".services.ai.azure.com",)):
         yield (name, "endpoint"), f"names another service; write an address such as {ENDPOINT}"
-    same = next((other for other, address in others.items() if address.lower() == endpoint.lower()), None)
+    same = next((other for other, address in others.items() if is_same_project(address, endpoint)), None)
     if same:
         yield (name, "endpoint"), f"is the endpoint of {same} too; each project has one name"
 

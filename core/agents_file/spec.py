@@ -291,10 +291,10 @@ class Agents(Value):
 
 def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:
     """The targets that follow the pushes of a repository; those of later stages take what passed the stage before."""
-    specs = agents.agents.values()
-    return tuple(spec for spec in specs if spec.repository == repository and not spec.place.upstream)
+    return tuple(spec for spec in agents.agents.values() if spec.repository == repository and not spec.place.upstream)
 
 
 def next_stage(agents: Agents, target: str) -> tuple[str, ...]:
     """The targets that take what is good at this one."""
-    return tuple(name for name, spec in agents.agents.items() if target in spec.place.upstream)
+    stages = ((name, spec) for name, spec in agents.agents.items() if agent_of(name) == agent_of(target))
+    return tuple(name for name, spec in stages if target in spec.place.upstream)

@@ -93,7 +93,16 @@ def _named_projects(
         return [], [(path, empty)]
     known, names = (DEFAULT_PROJECT, *projects), value if isinstance(value, list) and given == ["projects"] else [value]
     unknown = [name for name in names if not isinstance(name, str) or name not in known]
-    shown = [quote(name) if isinstance(name, str) else messages.kind_of(name) for name in unknown]
     return [name for name in names if name not in unknown], [
-        (path, f"{name} is not a project of this file; it has {', '.join(known)}") for name in shown
+        (path, f"{_shown(name)} is not a project of this file; it has {', '.join(known)}{_advice(name)}")
+        for name in unknown
     ]
+
+
+def _shown(name: Any) -> str:
+    return quote(name) if isinstance(name, str) else messages.kind_of(name)
+
+
+def _advice(name: Any) -> str:
+    """YAML reads some words and digits as something else than text."""
+    return "; write a name in quotes" if isinstance(name, bool | int | float) else ""

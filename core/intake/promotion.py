@@ -53,6 +53,13 @@ class _Good:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _NoneGood:
+    """Why no image is good there."""
+
+    why: str
+
+
 def promote(
     desired: DesiredState,
     spec: AgentSpec,
@@ -77,8 +84,8 @@ def promote(
 def _promote(desired: DesiredState, spec: AgentSpec, upstream: Sequence[UpstreamTarget], now: datetime) -> Promotion:
     waited, good = desired.stage_wait, _good_at_all(upstream, now)
     without = replace(desired, stage_wait=None)
-    if not isinstance(good, _Good):
-        return _ended(without, waited, good)
+    if isinstance(good, _NoneGood):
+        return _ended(without, waited, good.why)
     update = apply_push(without, spec, good.push, upstream[0].desired.traceparent, now)
     until, where = add(good.since, spec.place.soak), _names(upstream)
     if update.reason in DONE or good.push.is_same(desired.push):
@@ -115,29 +122,29 @@ def _names(upstream: Sequence[UpstreamTarget]) -> str:
     return ", ".join(target.name for target in upstream)
 
 
-def _good_at_all(upstream: Sequence[UpstreamTarget], now: datetime) -> _Good | str:
-    """The image, or why there is none."""
+def _good_at_all(upstream: Sequence[UpstreamTarget], now: datetime) -> _Good | _NoneGood:
+    """The image that is good at each of them."""
     found = list[_Good]()
     for target in upstream:
-        good = good_image(target, now)
-        if not isinstance(good, _Good):
+        good = _good_image(target, now)
+        if isinstance(good, _NoneGood):
             return good
         if found and good.push.digest != found[0].push.digest:
-            return f"{target.name} and {upstream[0].name} run different images"
+            return _NoneGood(f"{target.name} and {upstream[0].name} run different images")
         found.append(good)
     return _Good(found[0].push, max(good.since for good in found))
 
 
-def good_image(target: UpstreamTarget, now: datetime) -> _Good | str:
-    """What is the good image at one target, and since when; or why none is."""
+def _good_image(target: UpstreamTarget, now: datetime) -> _Good | _NoneGood:
+    """The image that is good at one target, and since when."""
     desired, release, good = target.desired, target.release, target.release.last_good
     if good is None:
-        return f"{target.name} has no good version"
+        return _NoneGood(f"{target.name} has no good version")
     if hold := holds.of_digest(holds.active(desired, release, now), good.push.digest):
-        return f"at {target.name} it is held: {holds.describe(hold)}"
+        return _NoneGood(f"at {target.name} it is held: {holds.describe(hold)}")
     moved = next((name for name in release.reported_drift if name.startswith((f"{ROUTING} ", AGENT_GONE))), "")
     if moved or release.reason == Reason.ROUTING_CHANGED:
-        return f"somebody moved the traffic of {target.name}"
+        return _NoneGood(f"somebody moved the traffic of {target.name}")
     newest = desired.push if desired.push and desired.push.digest == good.push.digest else good.push
     return _Good(newest, good.since or _since(release))  # another tag of the image is no new release there
 

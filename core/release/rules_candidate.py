@@ -169,7 +169,7 @@ def held_meanwhile(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
     hold = holds.of_fingerprint(active, release.fingerprint) or holds.of_digest(active, digest)
     if hold is None:
         return None
-    detail = f"{hold.reason} by {hold.by}: {hold.detail}"
+    detail = holds.describe(hold)
     return EndRelease(Reason.HELD, transitions.ended(release, Reason.HELD, now, detail), detail)
 
 

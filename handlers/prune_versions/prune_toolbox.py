@@ -9,7 +9,7 @@ from core.definition import TOOLBOX_ENDPOINT
 from core.model import Version
 from core.prune.toolboxes import plan_toolbox
 from handlers.gateways.interfaces import Gateways
-from handlers.prune_versions.usual import worth_recording
+from handlers.prune_versions.worth_recording import worth_recording
 from handlers.telemetry.decision_log import DecisionLog
 
 

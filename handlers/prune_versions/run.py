@@ -25,7 +25,7 @@ from handlers.images_in_use import ImagesInUse, pushes_in_use, record_images
 from handlers.lease_keeper import LeaseKeeper, LeaseLostError
 from handlers.prune_versions.prune_toolbox import prune_toolbox
 from handlers.prune_versions.unmanaged_agents import report_unmanaged
-from handlers.prune_versions.usual import worth_recording
+from handlers.prune_versions.worth_recording import worth_recording
 from handlers.registry_tags import RegistryTags
 from handlers.retry import both_with_retries, with_retries
 from handlers.settings import Settings

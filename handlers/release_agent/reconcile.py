@@ -193,7 +193,7 @@ async def _pass(run: ReleaseContext, progress: Progress) -> Progress:
         result = await _execute(run, action, inputs)
     if result.error is not None:
         return await _after_error(run, replace(progress, desired=read.desired), result.state, action, result.error)
-    run.keeper.fault_over()
+    run.keeper.reset_faults()
     return Progress(
         state=result.state,
         desired=read.desired,
@@ -292,7 +292,7 @@ async def _wait_out(
     unclear_writes = progress.unclear_writes + error.unclear
     if unclear_writes < MAX_UNCLEAR_WRITES and await run.keeper.back_off(error):
         return Progress(state, progress.desired, unclear_writes=unclear_writes)
-    if error.conflict and run.keeper.faults_last:
+    if error.conflict and run.keeper.has_given_up:
         return None
     delay = max(REQUEUE_DELAY, timedelta(seconds=error.retry_after or 0.0))
     end = Requeue(Reason.SERVICE_UNAVAILABLE, run.gateways.clock.now() + delay)

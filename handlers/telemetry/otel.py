@@ -11,14 +11,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from handlers.redaction import redact_fields, redact_text
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.trace import Link, Span
+    from opentelemetry.trace import Link, Span, Tracer, TracerProvider
 
 _log = logging.getLogger("slipway")
 _log.setLevel(logging.INFO)
@@ -53,11 +53,9 @@ def span(name: str, *, parent: str | None = None, **attributes: Value) -> Iterat
 
     It records no exception: a traceback prints the message of every cause, and services repeat what they were sent.
     """
-    from opentelemetry import trace
-
     options: dict[str, Any] = {"record_exception": False, "set_status_on_exception": False, "links": _links(parent)}
-    tracer = trace.get_tracer("slipway")
-    with tracer.start_as_current_span(name, _context(parent), attributes=_attributes(attributes), **options) as current:
+    options["attributes"] = _attributes(attributes)
+    with _tracer().start_as_current_span(name, _context(parent), **options) as current:
         try:
             yield partial(_set_attributes, current)
         finally:
@@ -67,10 +65,20 @@ def span(name: str, *, parent: str | None = None, **attributes: Value) -> Iterat
 
 def past_span(name: str, since: datetime, until: datetime, **attributes: Value) -> None:
     """A span that is over, such as a wait of many polls."""
+    start, end = (int(at.timestamp() * 1_000_000) * 1000 for at in (since, until))
+    _tracer().start_span(name, attributes=_attributes(attributes), start_time=start).end(end)
+
+
+def _tracer() -> Tracer:
     from opentelemetry import trace
 
-    start, end = (int(at.timestamp() * 1_000_000) * 1000 for at in (since, until))
-    trace.get_tracer("slipway").start_span(name, attributes=_attributes(attributes), start_time=start).end(end)
+    return _tracer_of(trace.get_tracer_provider())
+
+
+@lru_cache(1)
+def _tracer_of(provider: TracerProvider) -> Tracer:
+    """One for all spans: making one reads the environment and resolves a sampler's rules."""
+    return provider.get_tracer("slipway")
 
 
 def set_attributes(*, failed: bool = False, **attributes: Value) -> None:

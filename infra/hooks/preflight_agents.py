@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from infra.hooks.deploy_request import DeployRequest
@@ -22,7 +23,30 @@ def agents_against_rights(request: DeployRequest, agents: Agents) -> Iterator[Fi
     used = {value.secret for agent in specs for value in agent.env.values() if isinstance(value, SecretRef)}
     if request.secret_names:
         yield from _single_secrets(set(request.secret_names), used)
+    yield from _without_roles(request, agents)
     yield ok("agents.yaml", f"{len(specs)} agents, {len(used)} secrets")
+
+
+def _without_roles(request: DeployRequest, agents: Agents) -> Iterator[Finding]:
+    """Projects and vaults of the file that the deployment does not name; a subdomain may differ from the account."""
+    projects = {(project.account.lower(), project.name.lower()) for project in request.projects}
+    for name, endpoint in agents.projects.items():
+        account, project = _first_label(endpoint), endpoint.rpartition("/")[2].lower()
+        if (account, project) not in projects:
+            message = f"project {name} of agents.yaml is {project} of {account}, which MORE_PROJECT_IDS does not name"
+            yield note(
+                "agents.yaml", f"{message}: the app gets no role there", "add its resource id, or assign the role"
+            )
+    vaults = {vault.name.lower() for vault in request.vaults}
+    for address in sorted(set(agents.vaults.values())):
+        if (vault := _first_label(address)) not in vaults:
+            message = f"the vault {vault} of agents.yaml is not in MORE_VAULT_IDS"
+            help_ = "add its resource id, or assign the role and subscribe to its events"
+            yield note("agents.yaml", f"{message}: the app gets no role there, and no rotation reaches it", help_)
+
+
+def _first_label(address: str) -> str:
+    return (urlsplit(address).hostname or "").partition(".")[0]
 
 
 def _single_secrets(granted: set[str], used: set[str]) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,7 +33,7 @@ EXPLANATIONS = {
     "TRAFFIC_MOVED": "gets all new sessions",
     "LIVE": "is live",
     "ALREADY_LIVE": "already runs this image: nothing to do",
-    "SUPERSEDED": "release ended: a newer push came",
+    "SUPERSEDED": "gives way: a newer push came",
     "APPROVAL_WAITING": "is ready and waits for approval",
     "ARTIFACT_TAG": "skipped: a signature, not an image",
     "UNTAGGED_PUSH": "skipped: a child of an index, without a tag",
@@ -43,6 +44,7 @@ EXPLANATIONS = {
     "PRUNED_FAILED": "is deleted: it failed",
 }
 """Shown for a reason code where the journal line has no detail."""
+DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
 @dataclass
@@ -119,8 +121,12 @@ class Scenario:
         if line["reason"] == "CREATE":
             created = (await self.driver.agent(line["agent"])).versions.get(line["version"])
             return f"{version}, with {', '.join(created.variables if created else ()) or 'no variables'}"
-        detail = line.get("detail") or EXPLANATIONS.get(line["reason"]) or ("" if version else line["help"])
-        return "  ".join(part for part in (version, detail) if part)
+        if line["reason"] == "ROLLBACK":
+            return f"{version}: the traffic goes back to version {line['from_version']}"
+        if detail := DIGEST.sub(r"\1…", line.get("detail", "")):
+            return f"{version}: {detail}" if version else detail
+        explanation = EXPLANATIONS.get(line["reason"]) or ("" if version else line["help"])
+        return f"{version} {explanation}".strip()
 
     async def check(self, agent: str, *assertions: tuple[str, Assertion]) -> None:
         """Read the agent once and check each assertion against it."""

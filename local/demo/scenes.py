@@ -128,6 +128,7 @@ async def approval(scenario: Scenario) -> None:
     digest = await scenario.push(BILLING, "v2", "second", "APPROVAL_WAITING")
     await scenario.check(BILLING, ("version 1 is live while 2 waits", version_is_live("1")))
     began, position = datetime.now(UTC), scenario.driver.journal_position()
+    scenario.output.step(0.0, "slipway approve", f"{BILLING} --digest {digest[:19]}…")
     await scenario.driver.run_cli("approve", BILLING, "--digest", digest)
     await scenario.show_until("LIVE", BILLING, began, position)
     await scenario.check(BILLING, ("version 2 is live after approval", version_is_live("2", digest)))
@@ -137,6 +138,7 @@ async def prune(scenario: Scenario) -> None:
     """Run the prune timer."""
     scenario.output.scene("The daily timer deletes versions that nothing needs")
     began, position = datetime.now(UTC), scenario.driver.journal_position()
+    scenario.output.step(0.0, "timer", "prune_versions runs")
     await scenario.driver.run_timer("prune_versions")
     deleted: set[str] = set()
 

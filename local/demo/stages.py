@@ -38,6 +38,7 @@ async def rolled_back_in_staging(scenario: Scenario) -> None:
     scenario.output.step(0.0, "agents.yaml", "production waits an hour from now on")
     await scenario.push(ORDERS, "v3", "third", "STAGE_WAITING", times=len(TARGETS))
     began, position = datetime.now(UTC), scenario.driver.journal_position()
+    scenario.output.step(0.0, "slipway rollback", f'{ORDERS} --why "odd answers"')
     await scenario.driver.run_cli("rollback", ORDERS, "--why", "odd answers")
     await scenario.show_until("STAGE_CANCELLED", ORDERS, began, position, times=len(TARGETS))
     await scenario.check(ORDERS, ("version 1 is live again", version_is_live("1")))

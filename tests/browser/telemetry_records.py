@@ -68,7 +68,15 @@ def sample() -> list[Item]:
     """Releases, decisions and metrics of every kind."""
     return [
         *push("t1", "hello-agent"),
-        *push("t2", "careful-agent", 5, "CHECK_FAILED", severity="error", help="Fix it.", detail="answered wrongly"),
+        *push(
+            "t2",
+            "careful-agent",
+            5,
+            "CHECK_FAILED",
+            severity="error",
+            help="Fix it; run slipway retry careful-agent.",
+            detail="answered wrongly",
+        ),
         *push("t3", "billing-agent", 9, "APPROVAL_WAITING", severity="warning", help="Approve it."),
         decision("NOT_FOLLOWED", after=12, trace="t4", repository="agents/stranger", tag="v1"),
         metric("slipway.releases", 2, agent="hello-agent", outcome="live"),
@@ -116,7 +124,14 @@ TARGETS = (
     target(
         "careful-agent", "CHECK_FAILED", severity="error", state_tag="v2", detail="answered wrongly", next="Fix it."
     ),
-    target("billing-agent", "APPROVAL_WAITING", severity="warning", desired_tag="v2", state_tag="v2"),
+    target(
+        "billing-agent",
+        "APPROVAL_WAITING",
+        severity="warning",
+        desired_tag="v2",
+        state_tag="v2",
+        next="Run slipway approve billing-agent --version 2, or push a newer image.",
+    ),
     target(LONG_NAME, "verified", is_open=True, live_tag="release-" + "2026-11-29-" * 8, state_tag="v" + "1" * 120),
     target("new-agent", "NO_PUSH_YET", live=None, live_tag=None, desired_tag=None, state_tag=None, since=None),
     target("paused-agent", "PAUSED", severity="warning", notes=["paused by ann: an incident"]),

@@ -142,6 +142,8 @@ def test_views_without_rows_say_so(server: TelemetryServer, visit: OpenView) -> 
     ):
         page.get_by_role("link", name=view).click()
         expect(page.get_by_role("region", name=view)).to_contain_text(text)
+    page.get_by_role("link", name="Releases").click()
+    expect(page.locator(".release")).to_be_hidden()
 
 
 def test_a_rollback_an_hour_later_is_a_release_of_its_own(server: TelemetryServer, visit: OpenView) -> None:

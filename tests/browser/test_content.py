@@ -126,6 +126,19 @@ def scored(reason: str, version: str, scores: str, agent: str = "hello-agent") -
     return decision(reason, after=float(version), agent=agent, version=version, scores=scores)
 
 
+def test_the_scores_of_many_agents_do_not_bury_the_metrics(server: TelemetryServer, visit: OpenView) -> None:
+    passed = json.dumps([{"criterion": "expect", "value": 1, "threshold": 0.9}])
+    failed = json.dumps([{"criterion": "expect", "value": 0.5, "threshold": 0.9, "is_passed": False}])
+    server.send([scored("EVALUATION_PASSED", "1", passed, f"agent-{number}") for number in range(15)])
+    server.send([scored("EVALUATION_FAILED", "2", failed, "agent-9"), *sample()])
+    page = visit("metrics?state=bad")
+    expect(page.locator(".card.score")).to_have_count(12)
+    expect(page.locator(".card.score").first).to_contain_text("agent-9")
+    expect(page.get_by_text("only the agent applies here")).to_be_visible()
+    page.get_by_role("button", name="Show the scores of all 15 criteria").click()
+    expect(page.locator(".card.score")).to_have_count(15)
+
+
 def test_scores_over_versions_stand_beside_their_threshold(server: TelemetryServer, visit: OpenView) -> None:
     expect_row = {"criterion": "expect", "threshold": 0.9}
     seconds = {"criterion": "latency_p95", "value": 2.5, "threshold": 2, "unit": " s", "is_passed": False}
@@ -137,6 +150,8 @@ def test_scores_over_versions_stand_beside_their_threshold(server: TelemetryServ
     ])  # fmt: skip
     page = visit("metrics")
     expect(page.locator(".card.score")).to_have_count(3)
+    first = page.locator(".card.score").first
+    expect(first).to_have_attribute("aria-label", "expect of hello-agent")
     card = page.get_by_role("region", name="expect of hello-agent", exact=True)
     expect(card.get_by_role("row")).to_have_text(["version 20.5 at least 0.9", "version 11 at least 0.9"])
     expect(card.locator("path.dot.good")).to_have_count(1)

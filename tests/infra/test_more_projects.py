@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from core.agents_file.spec import Agents
 from core.events import SECRET_NEW_VERSION
 from infra.hooks import event_subscriptions
 from infra.hooks.deploy_request import from_env
+from infra.hooks.preflight_agents import agents_against_rights
 from infra.hooks.role_assignments import ROLES, role_assignments
 from local.arm_lists import PROVIDERS
 from tests.infra.cloud import APP_GROUP, OTHER_SUBSCRIPTION, REGISTRY, Cloud, assignment
@@ -18,6 +20,7 @@ GROUP = f"/subscriptions/{OTHER_SUBSCRIPTION}/resourceGroups/rg-eu"
 ACCOUNT = f"{GROUP}/providers/Microsoft.CognitiveServices/accounts/contoso-eu"
 PROJECT = f"{ACCOUNT}/projects/production"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/contoso-eu-kv"
+WORKSPACE = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/contoso-eu"
 TOPIC = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgs-slipway-vault-abc-x1y2z3"
 FOREIGN = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/evgs-eu"
 OUTPUTS = {
@@ -114,6 +117,42 @@ BROKEN = [
         "MORE_PROJECT_IDS must be resource ids of Foundry projects",
         "azd env set MORE_PROJECT_IDS",
     ),
+    *(
+        (
+            lambda cloud, wrong=wrong: cloud.env.update(MORE_PROJECT_IDS=wrong),
+            "MORE_PROJECT_IDS must be resource ids of Foundry projects",
+            "azd env set MORE_PROJECT_IDS",
+        )
+        for wrong in (
+            ACCOUNT,
+            VAULT,
+            f"{PROJECT}/",
+            f"{PROJECT},",
+            f"{PROJECT} {PROJECT}",
+            f"{PROJECT};{PROJECT}",
+            WORKSPACE,
+        )
+    ),
+    (
+        lambda cloud: cloud.env.update(MORE_PROJECT_IDS=f"{PROJECT},{PROJECT.lower()}"),
+        f"MORE_PROJECT_IDS names {PROJECT} twice",
+        "remove it from the list",
+    ),
+    (
+        lambda cloud: cloud.env.update(MORE_VAULT_IDS=f"{VAULT}:evgs-eu,{VAULT}"),
+        f"MORE_VAULT_IDS names {VAULT} twice",
+        "remove it from the list",
+    ),
+    (
+        lambda cloud: cloud.env.update(MORE_PROJECT_IDS=from_env(cloud.env).projects[0].id.upper()),
+        "MORE_PROJECT_IDS names the project of FOUNDRY_PROJECT_NAME, which has its roles already",
+        "remove it from the list",
+    ),
+    (
+        lambda cloud: cloud.env.update(MORE_VAULT_IDS=from_env(cloud.env).vault.id),
+        "MORE_VAULT_IDS names the vault of VAULT_NAME",
+        "remove it from the list",
+    ),
     (
         lambda cloud: cloud.env.update(MORE_VAULT_IDS="https://contoso-eu-kv.vault.azure.net"),
         "MORE_VAULT_IDS must be resource ids of vaults",
@@ -129,6 +168,20 @@ def test_preflight_names_each_problem_and_its_fix(more: Cloud, break_cloud: Any,
     assert code == 1, output
     assert message in output
     assert help_ in output
+
+
+def test_projects_and_vaults_of_agents_yaml_that_the_deployment_does_not_name_are_noted(more: Cloud) -> None:
+    endpoints = {"eu": "https://contoso-eu.services.ai.azure.com/api/projects/production"}
+    vaults = {"eu": "https://contoso-eu-kv.vault.azure.net"}
+    known = Agents(agents={}, projects=endpoints, vaults=vaults)
+    request = from_env(more.env)
+    assert [finding.level for finding in agents_against_rights(request, known)] == ["ok"]
+    others = {**endpoints, "us": "https://contoso-us.services.ai.azure.com/api/projects/production"}
+    more_vaults = {**vaults, "us": "https://contoso-us-kv.vault.azure.net"}
+    found = [*agents_against_rights(request, Agents(agents={}, projects=others, vaults=more_vaults))]
+    assert [finding.level for finding in found] == ["note", "note", "ok"]
+    assert found[0].message.startswith("project us of agents.yaml is production of contoso-us, which MORE_PROJECT_IDS")
+    assert found[1].message.startswith("the vault contoso-us-kv of agents.yaml is not in MORE_VAULT_IDS")
 
 
 def test_a_topic_that_the_list_names_is_used(more: Cloud) -> None:

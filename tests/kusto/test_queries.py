@@ -184,3 +184,18 @@ def test_the_workbook_answers_every_daily_question() -> None:
         assert all(json.dumps(generate.query(name).kql)[1:-1] in shown for name in names), question
     assert "help = take_any(help) by reason" in generate.query("failures").kql
     assert "digest == '{Digest}'" in generate.query("one-push").kql
+
+
+def test_releases_in_progress_are_those_of_the_telemetry_page() -> None:
+    page = (ROOT / "local" / "telemetry" / "page" / "store.js").read_text()
+    continues = page.partition("CONTINUES = new Set(")[2].partition(".split")[0]
+    reasons = set(re.findall(r"[A-Z_]{3,}", continues))
+    unfinished = set(re.findall(r'"([A-Z_]+)"', generate.query("unfinished").kql.partition("reason in (")[2]))
+    assert {"EVALUATION_RUNNING", "SIGNATURE_WAITING"} <= reasons <= unfinished <= set(Reason.__members__)
+    assert all(Reason[name].severity != "error" for name in unfinished)
+
+
+def test_every_query_of_the_workbook_follows_the_choice_of_agents() -> None:
+    shown = {part["query"] for part in generate._part("workbook.yaml") if "query" in part}
+    without = {name for name in shown if "{Agent}" not in generate.query(name).kql}
+    assert without == {"one-push", "one-push-steps"}, "they follow the choice of a push"

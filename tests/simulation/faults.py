@@ -61,9 +61,12 @@ class Dice:
         self.random = Random(seed)
         self.harsh = harsh
         self.calm = False
+        self.calls = 0
+        """How many calls may have met a fault."""
 
     def fault(self) -> Fault | None:
         """Draw the fault of a call, or none."""
+        self.calls += 1
         if self.calm:
             return None
         drawn = self.random.random()

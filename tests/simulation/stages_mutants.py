@@ -56,6 +56,19 @@ def _holds_are_not_read(gateways: Gateways) -> Gateways:
     return replace(gateways, state_store=changed)
 
 
+def _every_desired_image_passed(gateways: Gateways) -> Gateways:
+    """A target does not ask whether its desired image passed the stage before."""
+    store = gateways.state_store
+
+    async def get_desired(agent: str) -> DesiredState:
+        desired = await store.get_desired(agent)
+        pushes = (desired.push, *(item.push for item in desired.waiting), *(i.push for i in desired.previous_pushes))
+        return replace(desired, passed_digests=tuple(push.digest for push in pushes if push is not None))
+
+    changed: Any = Override(store, get_desired=get_desired)
+    return replace(gateways, state_store=changed)
+
+
 def _nobody_wakes(gateways: Gateways) -> Gateways:
     """Neither a release that went live nor the timer sends a message to a later stage."""
 
@@ -78,6 +91,7 @@ STAGE_MUTANTS = {
     "the time in the stage before is not waited for": _reads(_good_since_long_ago),
     "a candidate counts as good": _reads(_candidate_is_good),
     "the holds of earlier stages are not read": Mutant(_holds_are_not_read),
+    "every desired image counts as passed": Mutant(_every_desired_image_passed),
     "nobody wakes a later stage": Mutant(_nobody_wakes),
     "all projects share a rate limiter": Mutant(_one_limiter),
 }

@@ -13,7 +13,9 @@ from functools import cache, partial
 from typing import Any, cast
 
 from core.agents_file.loader import load_agents
+from core.agents_file.spec import AgentSpec
 from core.events import ImagePushed, SecretChanged
+from core.intake.events import apply_push
 from core.model import Push
 from core.target import DEFAULT_PROJECT, agent_of, project_of, target_of
 from handlers import user_commands
@@ -117,6 +119,7 @@ class StagesHistory(Instances):
         self.key_vault, self.registry = InMemoryKeyVault(), InMemoryRegistry()
         self.key_vault.put(SECRET, "value-0")
         self.onlooker = Onlooker(self, AGENTS)
+        self.pushes: list[Push] = []
         for target in TARGETS:
             self.projects[project_of(target)].foundry.before_create = partial(self.onlooker.check_create, target)
         self.gateways = (mutant or Mutant()).gateways(self._gateways())
@@ -165,6 +168,7 @@ class StagesHistory(Instances):
         pushed = Push(REPOSITORY, digest, f"v{number}", now, f"event-{number}")
         self.registry.push(REPOSITORY, pushed.tag, digest, now)
         self.onlooker.push(digest, behaviour)
+        self.pushes.append(pushed)
         self.log(f"push {pushed.tag} {behaviour}")
         for copy in range(self.random.choice([1, 1, 2])):
             self.spawn(self._deliver(pushed, self.random.choice([0.0, 5.0, 90.0]) * copy))
@@ -191,15 +195,25 @@ class StagesHistory(Instances):
         project.trouble = None
 
     def interfere(self) -> None:
-        """A person holds an image somewhere, or rolls back."""
+        """A person holds an image somewhere, rolls back or asks for an image, or a program makes one desired."""
         target, gateways = self.random.choice(TARGETS), self.gateways
-        digest = self.random.choice(self.onlooker.pushed[-2:])
+        spec, push = AGENTS.agents[target], self.random.choice(self.pushes[-2:])
         commands: tuple[Callable[[], Awaitable[Any]], ...] = (
-            lambda: user_commands.hold(target, "odd", "ana", gateways, digest),
+            lambda: user_commands.hold(target, "odd", "ana", gateways, push.digest),
             lambda: user_commands.request_rollback(target, "odd", "ana", gateways),
+            lambda: user_commands.request_release(spec, "ana", gateways, push if spec.place.upstream else None),
+            lambda: self._make_desired(spec, push),
         )
         self.log(f"a person interferes at {target}")
         self.spawn(self.until_done("person", self.random.choice(commands)))
+
+    async def _make_desired(self, spec: AgentSpec, push: Push) -> None:
+        """What a program does that knows nothing of stages."""
+        now = self.clock.now()
+        await self.gateways.state_store.update_desired(
+            spec.name, lambda desired: apply_push(desired, spec, push, None, now).desired
+        )
+        await self.gateways.release_queue.enqueue(spec.name)
 
     async def run(self) -> None:
         """Let things happen, and then push a last image, which must get everywhere."""

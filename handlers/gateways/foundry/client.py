@@ -16,6 +16,7 @@ from handlers.gateways.errors import PermanentError
 from handlers.gateways.foundry import evaluations, invoke, mapping, session_logs, toolboxes
 from handlers.gateways.foundry.calls import LIST_PAGES, ONCE, FoundryCalls
 from handlers.gateways.foundry.errors import is_not_found
+from handlers.gateways.foundry.plain_json import PLAIN_BODY, plain_items
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.interfaces import DeleteResult
 
@@ -52,29 +53,31 @@ class AzureFoundry:
 
     async def list_agents(self) -> Sequence[str]:
         agents = (await self._client.get()).agents
-        options: dict[str, Any] = {"order": "asc", **LIST_PAGES}
+        options: dict[str, Any] = {"order": "asc", **LIST_PAGES, **plain_items()}
         names = await self._calls.read_pages("list agents", lambda: agents.list(**options), mapping.hosted_name_of)
         return sorted(filter(None, names))
 
     async def get_agent(self, name: str) -> Agent | None:
         agents = (await self._client.get()).agents
-        return await self._calls.read(f"get agent {name}", lambda: agents.get(name, **NO_TRACE), mapping.agent_of)
+        return await self._calls.read(
+            f"get agent {name}", lambda: agents.get(name, **PLAIN_BODY, **NO_TRACE), mapping.agent_of
+        )
 
     async def get_version(self, agent: str, number: str) -> Version | None:
         agents = (await self._client.get()).agents
-        options: dict[str, Any] = {"cls": mapping.with_date, **NO_TRACE}
+        options: dict[str, Any] = {**PLAIN_BODY, "cls": mapping.with_date, **NO_TRACE}
         what, convert = f"get version {number} of {agent}", mapping.dated_version
         return await self._calls.read(what, lambda: agents.get_version(agent, number, **options), convert)
 
     async def get_definition(self, agent: str, number: str) -> DefinedVersion | None:
         agents = (await self._client.get()).agents
         what = f"get the definition of version {number} of {agent}"
-        send, convert = lambda: agents.get_version(agent, number, **NO_TRACE), mapping.defined_version_of
+        send, convert = lambda: agents.get_version(agent, number, **PLAIN_BODY, **NO_TRACE), mapping.defined_version_of
         return await self._calls.read(what, send, convert)
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
         agents = (await self._client.get()).agents
-        options: dict[str, Any] = {"order": "asc", **LIST_PAGES}
+        options: dict[str, Any] = {"order": "asc", **LIST_PAGES, **plain_items()}
         what = f"list versions of {agent}"
         return _ordered(
             await self._calls.read_pages(what, lambda: agents.list_versions(agent, **options), mapping.version_of)
@@ -83,7 +86,7 @@ class AzureFoundry:
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         agents = (await self._client.get()).agents
         body = {"definition": mapping.definition_to(definition), "metadata": dict(metadata)}
-        what, options = f"create a version of {agent}", {"cls": mapping.with_date, **ONCE}
+        what, options = f"create a version of {agent}", {**PLAIN_BODY, "cls": mapping.with_date, **ONCE}
         return await self._calls.send_once(
             what, lambda: agents.create_version(agent, body, **options), mapping.dated_version, definition
         )
@@ -94,7 +97,10 @@ class AzureFoundry:
         rules = [{"type": "FixedRatio", "agent_version": r.version, "traffic_percentage": r.percent} for r in to.rules]
         body = {"agent_endpoint": {"version_selector": {"version_selection_rules": rules}}}
         what = f"route {agent} to version {' and '.join(rule.version for rule in to.rules)}"
-        return await self._calls.send_once(what, lambda: agents.update_details(agent, body, **ONCE), mapping.routing_of)
+        options = {**PLAIN_BODY, **ONCE}
+        return await self._calls.send_once(
+            what, lambda: agents.update_details(agent, body, **options), mapping.routing_of
+        )
 
     async def delete_version(self, agent: str, number: str) -> DeleteResult:
         """Never by force, which would end users' sessions; untraced, because pruning has a span for each version."""

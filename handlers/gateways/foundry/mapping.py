@@ -22,6 +22,7 @@ from core.model import (
     Version,
     is_version_number,
 )
+from handlers.gateways.foundry.plain_json import plain_body
 from handlers.redaction import foreign_failure
 
 DEFINITION_KEYS = {
@@ -77,8 +78,9 @@ def _image_of(definition: Mapping[str, Any]) -> str:
     return str((definition.get("container_configuration") or {}).get("image") or definition.get("image") or "")
 
 
-def with_date(response: Any, body: Mapping[str, Any], _: Any) -> tuple[Mapping[str, Any], datetime | None]:
+def with_date(response: Any, model: Mapping[str, Any], _: Any) -> tuple[Mapping[str, Any], datetime | None]:
     """An answer with the time of its Date header, where it has one (RFC 9110)."""
+    body = plain_body(response, model, _)
     try:
         at = parsedate_to_datetime(response.http_response.headers.get("Date", ""))
     except ValueError:

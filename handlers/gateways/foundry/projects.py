@@ -11,7 +11,7 @@ from core.model import Agent, Answer, DefinedVersion, Definition, Routing, Toolb
 from core.prune.toolboxes import ToolboxVersion
 from core.target import DEFAULT_PROJECT, agent_of, project_of, target_of
 from handlers.concurrency import gather_all
-from handlers.gateways.errors import PermanentError
+from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.errors import SERVICE
 from handlers.gateways.interfaces import DeleteResult, Foundry
 
@@ -39,19 +39,20 @@ class FoundryProjects:
         """Close the connections to every project."""
         await gather_all([foundry.close() for foundry in (self._default, *self._connected.values())])
 
-    def _at(self, project: str) -> ProjectClient:
+    def _at(self, project: str, target: str = "") -> ProjectClient:
         if project == DEFAULT_PROJECT:
             return self._default
         endpoint = self._endpoints().get(project)
         if endpoint is None:
-            raise PermanentError(SERVICE, "PROJECT_UNKNOWN", f"agents.yaml has no project {project}")
+            # transient: a release that is under way goes on once the project is in the file again
+            raise TransientError(SERVICE, "PROJECT_UNKNOWN", f"read {target}: agents.yaml has no project {project}")
         key = (project, endpoint)
         if key not in self._connected:
             self._connected[key] = self._connect(*key)
         return self._connected[key]
 
     def _of(self, target: str) -> tuple[ProjectClient, str]:
-        return self._at(project_of(target)), agent_of(target)
+        return self._at(project_of(target), target), agent_of(target)
 
     async def list_agents(self) -> Sequence[str]:
         projects = (DEFAULT_PROJECT, *self._endpoints())

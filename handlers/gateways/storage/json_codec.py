@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,6 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from handlers.gateways.errors import STORAGE, PermanentError
 
 SCHEMA = 1
+MAX_REMEMBERED = 512
+"""States, of which a release reads each several times: two for each of 200 agents and some."""
 
 T = TypeVar("T")
 
@@ -20,13 +23,14 @@ class Codec(Generic[T]):
     def __init__(self, kind: type[T]) -> None:
         self._kind = kind
         self._adapter: TypeAdapter[T] = TypeAdapter(kind)
+        self._decoded = lru_cache(MAX_REMEMBERED)(self._decode)
+        self._dumped = lru_cache(MAX_REMEMBERED)(self._dump_stored)
 
     def encode(self, value: T, stored: bytes = b"") -> bytes:
         """The value as indented JSON, for people too, with what ``stored`` holds beyond the fields that we know."""
         body = self._adapter.dump_python(value, mode="json")
         if stored:
-            known = self._adapter.dump_python(self.decode(stored, "state"), mode="json")
-            raw = json.loads(stored)
+            known, raw = self._dumped(stored)
             body = {**raw, **_merge(body, known, raw)}
         return json.dumps({**body, "schema": SCHEMA}, indent=1, sort_keys=True).encode()
 
@@ -35,18 +39,29 @@ class Codec(Generic[T]):
         if not data:
             return self._kind()
         try:
-            body = json.loads(data)
-            schema = body.pop("schema")
-            if schema == SCHEMA:
-                return self._adapter.validate_python(body)
+            return self._decoded(data)
+        except _SchemaError as error:
+            raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} has {error}") from error
         except (ValueError, ValidationError, AttributeError, KeyError, TypeError, RecursionError) as error:
             raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} is not a state that Slipway wrote") from error
+
+    def _decode(self, data: bytes) -> T:
+        body = json.loads(data)
+        schema = body.pop("schema")
+        if schema == SCHEMA:
+            return self._adapter.validate_python(body)
         if not isinstance(schema, int) or schema < SCHEMA:
-            raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} has an unknown schema")
+            raise _SchemaError("an unknown schema")
         todo = "deploy the newer Slipway again; nothing is overwritten"
-        raise PermanentError(
-            STORAGE, "STATE_UNREADABLE", f"{blob} has schema {schema}, this version reads {SCHEMA}: {todo}"
-        )
+        raise _SchemaError(f"schema {schema}, this version reads {SCHEMA}: {todo}")
+
+    def _dump_stored(self, stored: bytes) -> tuple[Any, Any]:
+        """What we know of a stored state, and the whole of it; nobody changes either."""
+        return self._adapter.dump_python(self.decode(stored, "state"), mode="json"), json.loads(stored)
+
+
+class _SchemaError(Exception):
+    """The message says which schema a state has."""
 
 
 def _merge(new: Any, known: Any, raw: Any) -> Any:

@@ -1,6 +1,6 @@
 // The metrics of docs/reference/telemetry.md as small plots over the same time, and the four DORA metrics.
 
-import { h, keyed } from "./dom.js";
+import { h, keyed, setText } from "./dom.js";
 import { isOf } from "./filter.js";
 import { legend, plot } from "./plot.js";
 import { scoreCard, scoreSeries } from "./scores.js";
@@ -27,23 +27,27 @@ export const METRICS = [
 const OUTCOMES = { live: "good", failed: "bad", rolled_back: "warn", superseded: "calm", skipped: "calm" };
 const COLOURS = 8;
 const LEGEND_ROWS = 6;
+const SCORE_CARDS = 12; // of many agents; those that failed last stand first
 
 export class Metrics {
   #colours = new Map();
   #opened = new Set(); // metrics whose legend is open
+  #limit = SCORE_CARDS;
 
   constructor(element, store) {
     this.store = store;
     this.figures = h("dl", { class: "figures", "aria-label": "The four DORA metrics, of the data shown here" });
     this.cards = h("div", { class: "cards" });
     this.scores = h("div", { class: "cards scores" });
+    this.unfiltered = h("p", { class: "note quiet", hidden: true }, "Metrics have no state, reason or words: of the filter, only the agent applies here.");
+    this.allScores = h("button", { type: "button", class: "plain", hidden: true, click: () => this.#showAllScores() });
     this.none = h("p", { class: "empty", hidden: true }, "No metrics have arrived yet. They are sent every five seconds once there is something to measure.");
-    element.append(this.figures, this.scores, this.cards, this.none);
+    element.append(this.unfiltered, this.figures, this.scores, this.allScores, this.cards, this.none);
   }
 
   show({ filter = {} } = {}) {
     const metrics = ofAgent(this.store.metrics, filter.agent);
-    this.shown = metrics;
+    [this.shown, this.filter] = [metrics, filter];
     const unknown = [...metrics.keys()].filter((name) => !METRICS.some(([known]) => known === name));
     const cards = [...METRICS, ...unknown.map((name) => [name, name, guessKind(metrics.get(name)), ""])];
     const shown = cards.filter(([name]) => metrics.has(name));
@@ -53,8 +57,16 @@ export class Metrics {
     this.figures.hidden = shown.length === 0;
     this.figures.replaceChildren(...dora(metrics).map(([name, value, note]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, h("span", { class: "quiet" }, note)))));
     const version = `${this.span}`;
-    keyed(this.scores, scores, { key: ({ key }) => key, version: ({ points }) => JSON.stringify(points), make: scoreCard });
+    this.unfiltered.hidden = !(filter.state || filter.reason || filter.words);
+    this.allScores.hidden = scores.length <= this.#limit;
+    setText(this.allScores, `Show the scores of all ${scores.length} criteria`);
+    keyed(this.scores, scores.slice(0, this.#limit), { key: ({ key }) => key, version: ({ points }) => JSON.stringify(points), make: scoreCard });
     keyed(this.cards, shown, { key: ([name]) => name, version: () => version, make: (card) => this.#card(card) });
+  }
+
+  #showAllScores() {
+    this.#limit = Infinity;
+    this.show({ filter: this.filter });
   }
 
   #card([name, title, kind, unit]) {

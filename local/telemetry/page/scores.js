@@ -9,7 +9,7 @@ const REASONS = new Set(["EVALUATION_PASSED", "EVALUATION_FAILED"]);
 const MAX_VERSIONS = 40; // of a plot; the newest
 const SHOWN = 4; // versions in the legend
 
-/** The plots of these decisions: [{key, agent, criterion, unit, points}], a point an evaluation, oldest first. */
+/** The plots of these decisions: [{key, agent, criterion, unit, points}], a point an evaluation, oldest first; what failed last stands first. */
 export function scoreSeries(decisions, agent = "") {
   const series = new Map();
   for (const { about } of decisions) {
@@ -22,7 +22,8 @@ export function scoreSeries(decisions, agent = "") {
     }
   }
   for (const line of series.values()) line.points = line.points.slice(-MAX_VERSIONS);
-  return [...series.values()].sort((a, b) => a.key.localeCompare(b.key));
+  const failed = ({ points }) => (points.at(-1).passed ? 1 : 0);
+  return [...series.values()].sort((a, b) => failed(a) - failed(b) || a.key.localeCompare(b.key));
 }
 
 /** The scores of a decision; none where another version wrote the text. */

@@ -4,6 +4,10 @@ const SLIPWAY_SPAN = /^(push|rotation|missed_push|release|prune)(\..*)?$/;
 export const WAIT_LABELS = new Map([
   ["APPROVAL_WAITING", "waits for approval"],
   ["WINDOW_CLOSED", "waits for its window"],
+  ["STAGE_WAITING", "waits for its stage"],
+  ["SIGNATURE_WAITING", "waits for a signature"],
+  ["EVALUATION_RUNNING", "waits for the evaluation"],
+  ["IMAGE_LAGS", "waits for the registry"],
   ["PAUSED", "is paused"],
   ["NOT_DUE", "waits for more pushes"],
   ["TIME_BUDGET_SPENT", "continues with the next message"],

@@ -20,6 +20,10 @@ from handlers.gateways.errors import PermanentError, TransientError
             PermanentError("storage", "STATE_UNREADABLE", "x is of another schema"),
             "a newer Slipway may have written it",
         ),
+        (
+            TransientError("Foundry", "PROJECT_UNKNOWN", "read hello@eu: agents.yaml has no project eu"),
+            "put the project back under projects; where it is gone for good, delete desired/TARGET.json",
+        ),
         (PermanentError("Foundry", "invalid_request", "no"), "Foundry: invalid_request: no"),
         (TransientError("Foundry", "unreachable", "get agent"), "does not answer"),
     ],

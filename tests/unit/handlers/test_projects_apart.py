@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from core.agents_file.loader import load_agents
-from core.model import Routing
+from core.model import Definition, Routing, Version
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.prune_versions.run import prune_versions
 from handlers.resume_releases.run import resume_releases
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
-from tests.support.projects_app import PROJECTS, ProjectsApp
+from tests.support.projects_app import PROJECTS, ProjectFoundry, ProjectsApp
 
 AGENTS = """
 agents:
@@ -47,6 +48,35 @@ async def seconds_until_live(error: Exception | None, seconds: float) -> dict[st
         return app.clock.monotonic() - began if await app.released(target) == "LIVE" else math.inf
 
     return dict(zip(TARGETS, await asyncio.gather(*map(release, TARGETS)), strict=True))
+
+
+class FoundryThatIsRemoved(ProjectFoundry):
+    """Its project is taken out of agents.yaml as soon as a version is created."""
+
+    remove: Callable[[], None] = staticmethod(lambda: None)
+
+    async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
+        version = await super().create_version(agent, definition, metadata)
+        self.remove()
+        return version
+
+
+@in_virtual_time
+async def test_a_release_whose_project_is_removed_meanwhile_goes_on_once_it_is_back() -> None:
+    app = ProjectsApp(AGENTS, clock=VirtualClock())
+    before, without = app.agents, PROJECTS.replace('eu: {endpoint: "https://eu/api/projects/p"}, ', "")
+    removed = load_agents(f"{without}{AGENTS.replace('eu, us', 'us')}".encode())
+    app.foundries["eu"] = foundry = FoundryThatIsRemoved(app.clock)
+    foundry.remove = lambda: setattr(app, "agents", removed)
+    await app.pushed()
+    assert await app.released("hello-agent@eu") == "", "it has not ended"
+    await resume_releases(app.agents, app.gateways)
+    lines = [str(line["reason"]) for line in app.journal.lines if line.get("agent") == "hello-agent@eu"]
+    assert lines[-2:] == ["SERVICE_UNAVAILABLE", "AGENT_UNKNOWN"]
+    app.agents = before
+    await resume_releases(app.agents, app.gateways)
+    await app.run_queue()
+    assert (await app.live_in("eu"), await app.images_in("eu")) == ("1", ["a"])
 
 
 @pytest.mark.parametrize(("error", "seconds"), FAULTS)

@@ -11,16 +11,31 @@ def test_the_severity_of_every_reason_is_known() -> None:
 
 
 def test_a_failed_target_says_what_to_do() -> None:
-    status = {"agent": "a", "stage_number": 1,
-              "live": "1", "live_tag": "v1", "desired": "v2", "state": "VERIFY_FAILED", "state_tag": "v2",
-              "since": "2026-11-25T12:00:00+00:00", "detail": "answered 5 characters", "next": "Fix the image.",
-              "holds": [{"reason": "VERIFY_FAILED", "digest": f"sha256:{'4' * 64}", "fingerprint": "f"}], "pause": {"by": "ann", "why": "an incident"},
-              "waiting": [{"tag": "v3"}], "window_opens": "Monday 08:00"}  # fmt: skip
+    status = {
+        "agent": "a",
+        "stage_number": 1,
+        "live": "1",
+        "live_tag": "v1",
+        "desired": "v2",
+        "state": "VERIFY_FAILED",
+        "state_tag": "v2",
+        "since": "2026-11-25T12:00:00+00:00",
+        "detail": "answered 5 characters",
+        "next": "Fix the image.",
+        "holds": [{"reason": "VERIFY_FAILED", "digest": f"sha256:{'4' * 64}", "fingerprint": "f"}],
+        "pause": {"by": "ann", "why": "an incident"},
+        "waiting": [{"tag": "v3"}],
+        "window_opens": "Monday 08:00",
+    }
     row = to_row(status)
     assert (row["severity"], row["is_open"], row["since"]) == ("error", False, 1_795_608_000_000)
     assert (row["detail"], row["next"]) == ("answered 5 characters", "Fix the image.")
-    assert row["notes"] == ["paused by ann: an incident", "sha256:444444444444 is held: VERIFY_FAILED", "v3 waits for its age",
-                            "window opens Monday 08:00"]  # fmt: skip
+    assert row["notes"] == [
+        "paused by ann: an incident",
+        "sha256:444444444444 is held: VERIFY_FAILED",
+        "v3 waits for its age",
+        "window opens Monday 08:00",
+    ]
 
 
 def test_a_phase_is_a_release_in_progress_and_an_unread_agent_a_warning() -> None:
@@ -40,9 +55,13 @@ def test_a_target_of_a_later_stage_says_where_it_is_and_until_when_it_waits() ->
 
 
 def test_what_is_unusual_about_a_target_stands_beside_it() -> None:
-    unusual = {"rejected": {"tag": "v9", "reason": "WRONG_PLATFORM", "detail": "linux/arm64"}, "enabled": False,
-               "rolled_back": {"version": "1", "why": "odd answers"}, "routing_changed_outside": True,
-               "not_read": {"code": "429", "detail": "busy"}}  # fmt: skip
+    unusual = {
+        "rejected": {"tag": "v9", "reason": "WRONG_PLATFORM", "detail": "linux/arm64"},
+        "enabled": False,
+        "rolled_back": {"version": "1", "why": "odd answers"},
+        "routing_changed_outside": True,
+        "not_read": {"code": "429", "detail": "busy"},
+    }
     assert to_row({"agent": "a", "state": "LIVE", **unusual})["notes"] == [
         "push of v9 rejected: WRONG_PLATFORM: linux/arm64",
         "rolled back to version 1: odd answers",

@@ -7,15 +7,19 @@ from datetime import timedelta
 import pytest
 
 from cli.commands import user_commands
+from cli.commands.digests import list_digests
+from cli.commands.prune import plan_and_prune
 from cli.commands.status import show_status
+from cli.commands.versions import list_versions
 from cli.commands.why import explain
 from cli.exit_codes import UsageError
 from cli.plan.arguments import PlanArguments
 from cli.plan.planner import plan_live
 from cli.runner import CommandResult
 from core.agents_file.loader import load_agents
+from handlers.gateways.errors import TransientError
 from tests.support.projects_app import PROJECTS, ProjectsApp
-from tests.unit.cli.support import context_of
+from tests.unit.cli.support import DRY_RUN, context_of
 
 FILE = """
 agents:
@@ -112,6 +116,16 @@ async def test_plan_shows_the_chain(app: ProjectsApp) -> None:
     assert not app.foundries["eu"].agents
 
 
+async def test_plan_goes_on_with_an_image_that_waits_for_its_stage_already(app: ProjectsApp) -> None:
+    planned = await plan_live(context_of(app), PlanArguments(agent=EU), None)
+    until = (await app.state_store.get_desired(EU)).stage_wait
+    assert until is not None
+    first, *_, last = planned.data["steps"]
+    assert (first["reason"], first["detail"]) == ("STAGE_WAITING", f"v1 goes on at {until.until:%F %T} UTC")
+    assert (last["reason"], last["agent"], last["after_s"] >= 3590) == ("LIVE", EU, True)
+    assert not app.foundries["eu"].agents
+
+
 async def command(app: ProjectsApp, target: str, **arguments: str) -> CommandResult:
     return await user_commands.apply(context_of(app), "request_release", target, arguments, watch=False, as_json=True)
 
@@ -127,3 +141,55 @@ async def test_an_image_goes_past_its_stage_only_with_a_reason(app: ProjectsApp)
     assert "STAGE_SKIPPED_BY_OPERATOR v1 by" in sent.text
     await app.run_queue()
     assert (await app.live_in("eu"), await app.live_in("us")) == ("1", None)
+
+
+COMMANDS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("hold", {"why": "odd"}),
+    ("unhold", {}),
+    ("pause", {"why": "odd"}),
+    ("unpause", {}),
+    ("approve", {"version": "1"}),
+    ("request_release", {}),
+    ("request_release", {"image": "agents/hello:v1"}),
+    ("request_rollback", {"why": "odd"}),
+)
+
+
+@pytest.mark.parametrize("name", ["hello-agent", "hello-agent@default", "hello-agent@mars"])
+async def test_a_name_that_is_not_a_target_is_refused_by_each_command_with_the_targets(name: str) -> None:
+    app = ProjectsApp(
+        FILE.replace("{project: default}, {projects: [eu, us], soak: 1h}", "{project: eu}, {project: us}")
+    )
+    await app.pushed()
+    await app.run_queue()
+    context, message = context_of(app), f"no target {name}; it has hello-agent@eu, hello-agent@us"
+    for function, arguments in COMMANDS:
+        with pytest.raises(UsageError, match=message):
+            await user_commands.apply(context, function, name, arguments, watch=False, as_json=True)
+    for read in (
+        list_versions(context, name),
+        explain(context, name, timedelta(days=1)),
+        explain(context, "v1", timedelta(days=1), name),
+        plan_live(context, PlanArguments(agent=name), None),
+        plan_and_prune(context, name, DRY_RUN),
+    ):
+        with pytest.raises(UsageError, match=message):
+            await read
+
+
+async def test_a_target_whose_project_does_not_answer_stands_in_its_own_stage(app: ProjectsApp) -> None:
+    app.foundries["eu"].down = TransientError("Foundry", "503", "get agent hello-agent")
+    rows = {row["agent"]: row for row in (await show_status(context_of(app), "hello-agent")).data}
+    assert [(row["stage_number"], row["not_read"] is None) for row in rows.values()] == [
+        (1, True),
+        (2, False),
+        (2, True),
+    ]
+
+
+async def test_the_images_of_a_project_that_was_removed_are_not_left_out(app: ProjectsApp) -> None:
+    await app.wait(3600)
+    without = PROJECTS.replace('eu: {endpoint: "https://eu/api/projects/p"}, ', "")
+    app.agents = load_agents(f"{without}{FILE.replace('[eu, us]', '[us]')}".encode())
+    with pytest.raises(TransientError, match=r"hello-agent@eu: agents\.yaml has no project eu"):
+        await list_digests(context_of(app))

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from cli.commands.digests import list_digests
 from cli.commands.prune import plan_and_prune
 from cli.commands.status import MAX_READ_IN_FULL, show_status
@@ -14,10 +16,12 @@ from cli.exit_codes import DONE, SERVICE_ERROR
 from cli.release_status import release_status
 from cli.runner import CommandContext, CommandResult
 from core.agents_file.loader import load_agents
+from core.image_manifest import ImageFacts
 from core.intake.events import apply_config
-from core.model import Version
-from handlers.gateways.errors import TransientError
-from handlers.gateways.in_memory.foundry import InMemoryFoundry
+from core.model import Agent, Version
+from core.reasons import Reason
+from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.in_memory.foundry import AgentRecord, InMemoryFoundry
 from tests.simulation.virtual_time import in_virtual_time
 from tests.support.app import AGENT, REPOSITORY, App, app_with
 from tests.unit.cli.support import DRY_RUN, context_of, make_live, run
@@ -135,6 +139,38 @@ async def test_of_many_agents_foundry_is_asked_only_where_the_state_store_does_n
     assert app.foundry.lists == 1, "the agent whose release has not begun"  # type: ignore[attr-defined]
 
 
+class ListedFoundry(BusyFoundry):
+    """Counts the agents that are asked about, and may refuse to list them."""
+
+    refuses_list = False
+    asked = 0
+
+    async def list_agents(self) -> Sequence[str]:
+        if self.refuses_list:
+            raise PermanentError("foundry", "403", "list agents")
+        return await super().list_agents()
+
+    async def get_agent(self, name: str) -> Agent | None:
+        self.asked += 1
+        return await super().get_agent(name)
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_of_many_new_agents_foundry_is_asked_once_where_it_gives_its_list(refuses: bool) -> None:
+    app = App(kind=ListedFoundry)
+    app.foundry.refused, app.foundry.refuses_list = {}, refuses  # type: ignore[attr-defined]
+    names = [f"agent-{number}" for number in range(MAX_READ_IN_FULL + 2)]
+    app.agents = load_agents(
+        "\n".join(["agents:", *(f"  {name}: {{repository: agents/{name}}}" for name in names)]).encode()
+    )
+    app.foundry.agents[names[-1]] = AgentRecord(enabled=False)
+    result = await show_status(context_of(app), None)
+    assert result.exit_code == 0
+    assert {status["state"] for status in result.data} == {"NO_PUSH_YET"}
+    assert [status["agent"] for status in result.data if status["enabled"] is False] == [names[-1]]
+    assert app.foundry.asked == (len(names) if refuses else 1)  # type: ignore[attr-defined]
+
+
 @in_virtual_time
 async def test_a_push_that_is_too_young_is_shown_with_the_time_at_which_it_goes_on() -> None:
     app = app_with("min_push_age: 5m")
@@ -188,3 +224,13 @@ async def test_a_closed_window_is_named_by_status_and_why() -> None:
     assert "window" not in (await explain(context_of(app), "v9", timedelta(days=1))).text
     await app.clock.sleep(24 * 3600)
     assert "window closed" not in (await show_status(context_of(app), AGENT)).text
+
+
+async def test_it_names_the_image_that_was_rejected_in_the_command_that_mends_it(app: App) -> None:
+    digest = f"sha256:{'a' * 64}"
+    app.registry.images[REPOSITORY, digest] = ImageFacts(Reason.WRONG_PLATFORM.value, "there is linux/arm64")
+    await app.pushed("v1", "a")
+    assert await app.released() == "WRONG_PLATFORM"
+    (status,) = (await show_status(context_of(app), AGENT)).data
+    assert status["remedy"].endswith(f"--tag REGISTRY/{REPOSITORY}:v1 .")
+    assert status["since"] == status["rejected"]["at"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.agents_file.loader import AgentsFileError, load_agents
-from core.agents_file.projects import by_vault
+from core.agents_file.projects import by_vault, is_same_project
 
 STAGES = "agents: {hello: {repository: agents/hello, stages: [{projects: [default, eu, us]}]}}\n"
 
@@ -75,9 +75,17 @@ def test_projects_may_share_a_vault_and_a_stand_in_has_one_below_its_address() -
                 ),
             ]
         ),
-        (
-            "{eu: {endpoint: 'https://a/api/projects/p'}, us: {endpoint: 'https://A/api/projects/p/'}}",
-            "projects.us.endpoint, line 1: is the endpoint of eu too; each project has one name",
+        *(
+            (
+                f"{{eu: {{endpoint: 'https://a/api/projects/p'}}, us: {{endpoint: '{same}'}}}}",
+                "projects.us.endpoint, line 1: is the endpoint of eu too; each project has one name",
+            )
+            for same in (
+                "https://A/api/projects/p/",
+                "https://a:443/api/projects/P",
+                "https://a./api/projects/%70",
+                "HTTPS://a/api/projects/p//",
+            )
         ),
     ],
 )
@@ -86,3 +94,9 @@ def test_a_wrong_project_has_one_issue(projects: str, expected: str) -> None:
         load_agents(f"projects: {projects}\nagents: {{hello: {{repository: agents/hello}}}}\n".encode())
     (found,) = wrong.value.issues
     assert str(found).startswith(expected)
+
+
+def test_addresses_that_cannot_be_read_are_the_same_only_as_they_are_written() -> None:
+    assert is_same_project("x", "x")
+    assert not is_same_project("x", "y")
+    assert not is_same_project("https://a/api/projects/p", "https://a:8443/api/projects/p")

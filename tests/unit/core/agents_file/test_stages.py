@@ -87,6 +87,12 @@ def test_agents_share_the_stages_of_the_defaults() -> None:
         ("[{projects: []}]", "stages.0.projects, line 8: is empty; write at least one"),
         ("[{projects: eu}]", "stages.0.projects, line 8: expected a list, found text"),
         ("[{project: [eu]}]", "stages.0.project, line 8: a list is not a project of this file; it has default, eu, us"),
+        (
+            "[{project: 1}]",
+            "stages.0.project, line 8: a number is not a project of this file; it has default, eu, us; write a name in",
+        ),
+        ("[{project: no}]", "stages.0.project, line 8: true or false is not a project of this file; it has default"),
+        ("[{project: }]", "stages.0.project, line 8: nothing is not a project of this file; it has default, eu, us"),
         ("[{project: asia}]", "stages.0.project, line 8: 'asia' is not a project of this file; it has default, eu, us"),
         ("[{projects: [eu, us, eu]}]", "stages.0, line 8: names the project eu twice; an agent runs in it once"),
         ("[{project: eu, repository: x}]", "stages.0.repository, line 8: a stage runs the images of the agent's"),

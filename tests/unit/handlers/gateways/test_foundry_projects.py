@@ -101,10 +101,10 @@ async def test_all_agents_are_listed_as_targets() -> None:
     assert await app.gateways.foundry.list_agents() == sorted(TARGETS)
 
 
-async def test_a_project_that_the_file_does_not_name_is_a_permanent_error() -> None:
+async def test_a_project_that_the_file_does_not_name_is_waited_for() -> None:
     default = ProjectFoundry(ManualClock())
     router = FoundryProjects(default, lambda: PROJECTS, lambda name, endpoint: default)
-    with pytest.raises(PermanentError, match="has no project asia"):
+    with pytest.raises(TransientError, match=r"read hello-agent@asia: agents\.yaml has no project asia"):
         await router.get_agent("hello-agent@asia")
 
 
