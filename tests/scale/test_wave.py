@@ -1,60 +1,12 @@
-"""One push to 50 agents in four projects at once: how long the wave takes beside its slowest part."""
+"""A push to 50 agents in four projects takes little longer than the slowest of its parts."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
-from random import Random
-from typing import Any
-
 from core.target import project_of
-from handlers.gateways.foundry.projects import FoundryProjects
-from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
-from tests.scale.fleet import FOUNDRY_SECONDS, STORAGE_SECONDS
-from tests.scale.meter import MeteredGateway, RateLimit
-from tests.simulation.virtual_time import VirtualClock, in_virtual_time
-from tests.support.projects_app import ProjectsApp
+from tests.scale.wave import seconds_until_live
+from tests.simulation.virtual_time import in_virtual_time
 
-AGENT_COUNT = 50
-AGENTS = "agents:\n" + "".join(
-    f"  agent-{number}: {{repository: agents/hello, stages: [{{projects: [default, eu, us, asia]}}], "
-    "release: {debounce: 0s}}\n"
-    for number in range(AGENT_COUNT)
-)
-ADDRESSES = (f'  {name}: {{endpoint: "https://{name}/api/projects/p"}}\n' for name in ("eu", "us", "asia"))
-PROJECTS = f"projects:\n{''.join(ADDRESSES)}"
-PROVISIONING_SECONDS = {"default": 20.0, "eu": 40.0, "us": 25.0, "asia": 60.0}
-READS_PER_SECOND = 5.0
-"""The default of FOUNDRY_READS_PER_SECOND."""
 MAX_RATIO = 1.3
-
-
-async def seconds_until_live(chosen: Callable[[str], bool], limit: float | None) -> float:
-    """Virtual seconds until these targets are live; each project accepts so many requests a second."""
-    app = ProjectsApp(AGENTS, PROJECTS, VirtualClock(Random(1).random))
-    limiters = {name: FoundryRateLimiter(READS_PER_SECOND) for name in app.foundries}
-    metered = dict[str, Any]()
-    for name, foundry in app.foundries.items():
-        foundry.provisioning = PROVISIONING_SECONDS[name]
-        rate_limit = RateLimit(app.clock, limit)
-        metered[name] = MeteredGateway(foundry, Counter(), FOUNDRY_SECONDS, rate_limit, limiters[name])
-    slow: dict[str, Any] = {
-        name: MeteredGateway(getattr(app.gateways, name), Counter(), STORAGE_SECONDS)
-        for name in ("state_store", "journal")
-    }
-    router = FoundryProjects(metered["default"], lambda: app.agents.projects, lambda name, _: metered[name])
-    app.gateways = replace(app.gateways, foundry=router, project_limiter=limiters.__getitem__, **slow)
-    await app.pushed()
-    began = app.clock.monotonic()
-
-    async def release(target: str) -> None:
-        while await app.released(target) != "LIVE":
-            await app.clock.sleep(5)
-
-    await asyncio.gather(*(release(target) for target in app.agents.agents if chosen(target)))
-    return float(app.clock.monotonic() - began)
 
 
 def _all(_: str) -> bool:
