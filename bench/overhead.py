@@ -17,8 +17,8 @@ from core.release.poll_schedule import MIN_KNOWN_TIMES
 from local.stack_client import host
 
 DELAY = 0.02
-POLL, SECOND_READ, TRIPS = 0.25, 0.5, 4
-"""Seconds between polls of an expected version, until the second read, and round trips until the traffic has moved."""
+POLL, SECOND_READ, TRIPS = 0.25, 0.5, 3
+"""Seconds between polls of an expected version, between two reads that confirm it, and round trips after that."""
 SECONDS_BETWEEN_PUSHES = 4.0
 """So that few of the versions are expected at the same time: those that are share the rate of their polls."""
 THEIR_POLL = 10.0
@@ -149,7 +149,7 @@ def _bounded(
     name: str, description: str, value: float, target: float, bound: float, method: str, details: Mapping[str, float]
 ) -> Row:
     bound_description = (
-        "half a poll on average, the pause before the second read, 4 round trips; single versions can be faster"
+        f"half a poll on average, the pause before the second read, {TRIPS} round trips; single versions can be faster"
     )
     return Row(
         name, description, "s", value, target, bound, bound_description, method, details, missed_because=MISSED_BECAUSE
