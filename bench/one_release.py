@@ -7,17 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from bench.overhead import POLL, SECOND_READ
+from bench.overhead import ALL_TRIPS, POLL, QUEUES, SECOND_READ
 from bench.report import Row
 from bench.testbed import Effort, NotMeasuredError
 from local.endpoints import ROOT
 
 DELAY = 0.02
 """Seconds of each call."""
-QUEUES = 0.1
-"""The host polls two idle queues every 100 ms (host.json): half of that each, on average."""
-TRIPS = 9
-"""Calls one after another, from the event to the moved traffic."""
 
 
 def rows(effort: Effort) -> Iterator[Row]:
@@ -57,8 +53,8 @@ def rows(effort: Effort) -> Iterator[Row]:
         unit="s",
         value=known + QUEUES,
         target=1.2,
-        bound=QUEUES + POLL / 2 + SECOND_READ + TRIPS * DELAY,
-        bound_description=f"two queues, half a poll, the pause before the second read, {TRIPS} round trips; "
+        bound=QUEUES + POLL / 2 + SECOND_READ + ALL_TRIPS * DELAY,
+        bound_description=f"two queues, half a poll, the pause before the second read, {ALL_TRIPS} round trips; "
         "single versions can be faster",
         method=f"Virtual time. Means of {count} provisioning times, 15.0 to 24.0 s, of which "
         f"20 others are known; {DELAY * 1000:.0f} ms per call",
