@@ -47,7 +47,11 @@ def rows(effort: Effort) -> Iterator[Row]:
                 f"where the version takes {measured['polled_seconds']:.0f} s": float(polled[service]),
             },
         )
-    yield Row(
+    yield _overhead(count, known, unknown)
+
+
+def _overhead(count: int, known: float, unknown: float) -> Row:
+    return Row(
         name="overhead, times known",
         description="push → live, minus the provisioning time, with a history of provisioning times",
         unit="s",
