@@ -27,6 +27,7 @@ from bench import (
     pruning,
     safety,
     signatures,
+    situations,
     specialise,
     status,
     telemetry,
@@ -58,6 +59,7 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "histories": histories.rows,
     "command line": command_line.rows,
     "status": status.rows,
+    "situations": situations.rows,
 }
 """The measurements, in the order of the page."""
 PAGE = ROOT / "docs" / "reference" / "performance.md"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+
+from core.json_map import as_map
 
 ARTIFACT_TYPE = "application/vnd.dev.sigstore.bundle"
 """How the media types of bundles, of their layers and of the manifests that carry them begin."""
@@ -137,11 +139,6 @@ def not_verified(problems: Sequence[str]) -> SignatureCheck:
     more = f"; and {len(named) - MAX_NAMED_PROBLEMS} more" if len(named) > MAX_NAMED_PROBLEMS else ""
     count = f"{len(problems)} signatures: " if len(problems) > 1 else ""
     return SignatureCheck(Verdict.INVALID, count + "; ".join(named[:MAX_NAMED_PROBLEMS]) + more)
-
-
-def as_map(value: object) -> Mapping[str, object]:
-    """The value, where it is an object of JSON; else an empty one."""
-    return value if isinstance(value, dict) else {}
 
 
 def _decoded(text: object) -> bytes:

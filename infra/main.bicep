@@ -37,7 +37,7 @@ param registryName string = ''
 @description('Resource group of the registry; not needed with `CREATE_REGISTRY`')
 param registryResourceGroup string = ''
 
-@description('Subscription of the registry; the app\'s if empty')
+@description('Subscription of the registry; the app\'s if empty, and with `CREATE_REGISTRY`')
 param registrySubscriptionId string = ''
 
 @description('Existing system topic of the registry, if it has one; a registry can have only one')
@@ -55,7 +55,7 @@ param vaultName string = ''
 @description('Resource group of the vault; not needed with `CREATE_VAULT`')
 param vaultResourceGroup string = ''
 
-@description('Subscription of the vault; the app\'s if empty')
+@description('Subscription of the vault; the app\'s if empty, and with `CREATE_VAULT`')
 param vaultSubscriptionId string = ''
 
 @description('Existing system topic of the vault, if it has one')
@@ -183,8 +183,8 @@ var tags = {
   'azd-env-name': environmentName
 }
 var foundrySubscription = empty(foundrySubscriptionId) ? appSubscription : foundrySubscriptionId
-var registrySubscription = empty(registrySubscriptionId) ? appSubscription : registrySubscriptionId
-var vaultSubscription = empty(vaultSubscriptionId) ? appSubscription : vaultSubscriptionId
+var registrySubscription = createRegistry || empty(registrySubscriptionId) ? appSubscription : registrySubscriptionId
+var vaultSubscription = createVault || empty(vaultSubscriptionId) ? appSubscription : vaultSubscriptionId
 var appGroup = empty(resourceGroupName) ? 'rg-slipway-${environmentName}' : resourceGroupName
 var registryGroup = createRegistry ? appGroup : registryResourceGroup
 var vaultGroup = createVault ? appGroup : vaultResourceGroup

@@ -49,6 +49,7 @@ async def watch(endpoints: dict[str, Any], agent: str, until: str, since: str) -
         return 0
     start = f"its last push or secret at {since[11:19]}" if since else "the stack started"
     print(f"{until} did not come within {UNTIL_TIMEOUT:.0f} s; every decision since {start} is above", file=sys.stderr)
+    print(f"`slipway why {agent} --local` says why" if agent else "see `slipway status --local`", file=sys.stderr)
     return 1
 
 

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "infra": {"infra", "cli", "core", "handlers"},
 }
 LAYERS = (
-    {"core.remedies"},
+    {"core.json_map", "core.remedies"},
     {"core.reasons", "core.timing", "core.foundry_rate", "core.ncrontab", "core.turns", "core.target"}
     | {
         "core.answer_schema",

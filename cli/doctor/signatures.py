@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, late, ok, unknown, unread
 from core.agents_file.signers import KeySigner
 from core.agents_file.spec import Agents, AgentSpec
-from core.signatures import as_map
+from core.json_map import as_map
 from handlers.concurrency import gather_all
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways

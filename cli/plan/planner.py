@@ -148,15 +148,25 @@ async def _release_all(agents: Agents, settings: Settings, gateways: PlanGateway
             may_release = await take_promotion(spec, gateways)
             end = await reconcile(spec, settings, gateways) if may_release else Reason.NO_PUSH_YET
             await wake_next_stage(spec, end, agents, gateways)
-            opening = spec.release.opens_at(now) if end is Reason.WINDOW_CLOSED else None
-            detail = f"opens {spec.release.describe(opening, now)}" if opening else ""
-            if opening and not any(waiting.agent == agent for waiting in queue.waiting):
-                # the app has sent the message for the opening already
-                await queue.enqueue(agent, delay=(opening - now).total_seconds())
+            end, due, detail = await _waits_for(spec, end, now, gateways)
+            if due and not any(waiting.agent == agent for waiting in queue.waiting):
+                # the app has sent the message for that time already
+                await queue.enqueue(agent, delay=max(0.0, (due - now).total_seconds()))
             unchanged = {"agent": agent, "reason": end.value, "severity": end.severity, "help": end.help_for(agent)}
             decisions = _take_decisions(gateways) or [unchanged | {"detail": detail}]
             rows += [_row(decision, gateways) for decision in decisions]
     return rows
+
+
+async def _waits_for(
+    spec: AgentSpec, end: Reason, now: datetime, gateways: PlanGateways
+) -> tuple[Reason, datetime | None, str]:
+    """Return what the target waits for, until when, and the same for people: its stage, or its window."""
+    wait = (await gateways.state_store.get_desired(spec.name)).stage_wait
+    if wait is not None and wait.reason == Reason.STAGE_WAITING:
+        return Reason.STAGE_WAITING, wait.until, f"{wait.push.tag} goes on at {wait.until:%Y-%m-%d %H:%M:%S} UTC"
+    opening = spec.release.opens_at(now) if end is Reason.WINDOW_CLOSED else None
+    return end, opening, f"opens {spec.release.describe(opening, now)}" if opening else ""
 
 
 def _take_decisions(gateways: PlanGateways) -> list[Mapping[str, object]]:

@@ -9,8 +9,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MIN_NEW_OBJECTS = 10_000
-"""Until the next collection. Python's 700 are those of a few requests, which are still in use: a release was examined
-four times as often, for a twentieth of its processor time."""
+"""Until the next collection. Python's 700 are those of a few requests, which are still in use: during 32 releases at
+once the collector ran 90 times, in place of 6."""
 
 
 def without_collections(load: Callable[[], T]) -> T:

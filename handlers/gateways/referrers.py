@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -9,7 +10,8 @@ from urllib.parse import quote
 from azure.core.exceptions import ResourceNotFoundError
 
 from core.image_reference import DIGEST
-from core.signatures import ARTIFACT_TYPE, MAX_BUNDLE_BYTES, MAX_BUNDLES, SignatureBundle, as_map
+from core.json_map import as_map
+from core.signatures import ARTIFACT_TYPE, MAX_BUNDLE_BYTES, MAX_BUNDLES, SignatureBundle
 from handlers.concurrency import gather_limited
 from handlers.gateways.answer_limits import AnswerTooLargeError
 from handlers.gateways.azure_http import is_missing
@@ -18,13 +20,17 @@ from handlers.gateways.errors import UNREADABLE_CONTENT
 INDEX = "application/vnd.oci.image.index.v1+json"
 BUNDLE_MEDIA_TYPE = f"{ARTIFACT_TYPE}.v0.3+json"
 MAX_CONCURRENT = 8
+MAX_PAGES = 10
+NEXT_PAGE = re.compile(r'<[^<>]*/(referrers/sha256:[0-9a-f]{64}\?[^<>\s]{1,1000})>\s*;\s*rel="?next"?')
+"""The next page of a list, which the specification of OCI 1.1 puts into the header ``Link``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReferrerReads:
     """The requests that it takes; each raises what the client raises."""
 
-    get_json: Callable[[str, str, str], Awaitable[object]]
+    get_json: Callable[[str, str, str], Awaitable[tuple[object, str]]]
+    """The answer, None for a 404; and its header ``Link``."""
     manifest: Callable[[str, str], Awaitable[tuple[object, str]]]
     blob: Callable[[str, str, int], Awaitable[bytes]]
 
@@ -45,11 +51,20 @@ async def read_bundles(reads: ReferrerReads, repository: str, digest: str) -> Se
 
 async def _referrers(reads: ReferrerReads, repository: str, digest: str) -> list[str]:
     """The digests of the manifests that may carry a bundle. A registry answers 404 where it has no referrers API."""
-    index = await reads.get_json(
-        repository, f"referrers/{digest}?artifactType={quote(BUNDLE_MEDIA_TYPE, safe='')}", INDEX
-    )
+    first = f"referrers/{digest}?artifactType={quote(BUNDLE_MEDIA_TYPE, safe='')}"
+    index, link = await reads.get_json(repository, first, INDEX)
     if index is None:
-        index = await reads.get_json(repository, f"manifests/{digest.replace(':', '-')}", INDEX)
+        index, _ = await reads.get_json(repository, f"manifests/{digest.replace(':', '-')}", INDEX)
+        return _carriers(index)
+    found, pages = _carriers(index), 1
+    while (following := NEXT_PAGE.search(link)) and len(found) <= MAX_BUNDLES and pages < MAX_PAGES:
+        index, link = await reads.get_json(repository, following[1], INDEX)
+        found, pages = list(dict.fromkeys([*found, *_carriers(index)])), pages + 1
+    return found
+
+
+def _carriers(index: object) -> list[str]:
+    """Those of an index."""
     manifests = as_map(index).get("manifests")
     entries = [as_map(entry) for entry in manifests] if isinstance(manifests, list) else []
     carriers = (entry for entry in entries if str(entry.get("artifactType") or ARTIFACT_TYPE).startswith(ARTIFACT_TYPE))

@@ -147,19 +147,19 @@ class AzureRegistry:
 
     async def has_referrers_api(self, repository: str, digest: str) -> bool:
         async with _gateway_errors(f"list the referrers of {repository}@{digest[:19]}"):
-            return await self._get_json(repository, f"referrers/{digest}", INDEX) is not None
+            return (await self._get_json(repository, f"referrers/{digest}", INDEX))[0] is not None
 
-    async def _get_json(self, repository: str, path: str, accept: str) -> object:
-        """An answer that the client has no method for, through its pipeline and sign-in; None for a 404."""
+    async def _get_json(self, repository: str, path: str, accept: str) -> tuple[object, str]:
+        """An answer that the client has no method for, None for a 404, and its ``Link``; by its pipeline."""
         from azure.core.rest import HttpRequest
 
         client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
         request = HttpRequest("GET", f"{{url}}/v2/{repository}/{path}", headers={**token.headers, "Accept": accept})
         response = await client._client.send_request(request, raw_response_hook=token.keep)
         if response.status_code == HTTPStatus.NOT_FOUND:
-            return None
+            return None, ""
         response.raise_for_status()
-        return response.json()
+        return response.json(), response.headers.get("Link", "")
 
     async def _blob(self, repository: str, digest: str, max_bytes: int) -> bytes:
         """A blob, compared with its digest by the client; raises ValueError for one that is too large."""

@@ -18,6 +18,8 @@ from handlers.masking.parts import MIN_CHARS
 PIECE, STEP = 5, 4
 """Every occurrence of a text of 8 characters holds a whole piece of 5 that begins at a multiple of 4."""
 CUT_MARK = re.compile(r"(?:…|\.\.\.|[\"'`)\]}>\s,;.])*\Z")
+ELLIPSIS = re.compile(r"…|\.\.\.|\*\*\*|\[truncated")
+"""Where a text was cut, and goes on."""
 MAX_MARK_CHARS = 16
 NAME = re.compile(r"(?=.{1,32}\Z)[a-z]+(?:[._/-]?(?:[a-z]+|\d{1,4}))*")
 
@@ -57,7 +59,7 @@ class Finder:
                             del counter[key]
 
     def spans(self, text: str) -> Iterator[Span]:
-        """Where a text stands; also what the end of the searched one left of a text, from 8 characters on."""
+        """Where a text stands; also what an ellipsis or the end of the searched one left of a text, from 8 on."""
         pieces, heads = self._pieces, self._heads
         middles = [at for at in range(0, len(text) - PIECE + 1, STEP) if text[at : at + PIECE] in pieces]
         starts = (start for middle in middles for start in range(max(0, middle - STEP + 1), middle + 1))
@@ -66,7 +68,7 @@ class Finder:
                 length = self._longest_at(text, start)
                 if length:
                     yield start, start + length
-                elif len(text) - start <= self._longest:
+                else:
                     yield from self._cut_off(text, start)
 
     def _longest_at(self, text: str, start: int) -> int:
@@ -82,8 +84,10 @@ class Finder:
 
     def _cut_off(self, text: str, start: int) -> Iterator[Span]:
         """The beginning of a text that a service cut before it was redacted; a whole tag or name is not cut."""
-        mark = CUT_MARK.search(text, max(0, len(text) - MAX_MARK_CHARS))
-        for end in {len(text), mark.start() if mark else 0}:
+        end_mark = CUT_MARK.search(text, max(0, len(text) - MAX_MARK_CHARS))
+        cut_mark = ELLIPSIS.search(text, start, start + self._longest + MAX_MARK_CHARS)
+        ends = {len(text), *(mark.start() for mark in (end_mark, cut_mark) if mark)}
+        for end in (end for end in ends if end - start <= self._longest):
             if end - start >= MIN_CHARS and self._begins(text[start:end]) and not NAME.fullmatch(text):
                 yield start, end
 

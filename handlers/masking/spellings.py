@@ -6,6 +6,7 @@ program escapes the characters that it likes, and often more than once; so there
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from base64 import b64encode
@@ -20,7 +21,8 @@ MIN_ENCODED_CHARS = 6
 HEX = "[0-9a-fA-F]"
 ESCAPE = re.compile(
     rf"""(?P<pair>\\u[dD][89abAB]{HEX}{{2}}\\u[dD][c-fC-F]{HEX}{{2}})
-    |(?P<code>\\u{HEX}{{4}}|\\U00(?:0{HEX}|10){HEX}{{4}}|\\x{HEX}{{2}})
+    |(?P<code>\\u{HEX}{{4}}|\\u\{{(?:0?{HEX}|10)?{HEX}{{1,4}}\}}|\\U00(?:0{HEX}|10){HEX}{{4}}|\\x{HEX}{{2}})
+    |(?P<octal>\\[0-3][0-7]{{2}})
     |(?P<char>\\[\\/"'abfnrtv0])
     |(?P<percent>%[0-7]{HEX}|%[cCdD]{HEX}%[89abAB]{HEX}
         |%[eE]{HEX}(?:%[89abAB]{HEX}){{2}}|%[fF][0-4](?:%[89abAB]{HEX}){{3}}
@@ -29,7 +31,14 @@ ESCAPE = re.compile(
     re.VERBOSE,
 )
 ESCAPE_SIGNS = re.compile(r"[\\%&]")
-LINE_BREAK = re.compile(r"[ \t]*(?:\r\n|[\r\n])[ \t]*")
+BREAK = r"[ \t]*\\?(?:\r\n|[\r\n])[ \t]*"
+UNSEEN = r"\x1b\[[0-9;]*[A-Za-z]|[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
+"""Colours of a terminal, control characters, and characters without width."""
+JOINS = (re.compile(f"{UNSEEN}|{BREAK}"), re.compile(f"(?P<space>{BREAK})"))
+"""What may part a value: what nobody sees, and the end of a line, also in place of a space."""
+JOIN_SIGNS = re.compile(r"[\0-\x08\n-\x1f\x7f\u00ad\u200b-\u2064\ufeff]")
+HEX_DUMP = re.compile(rf"[ :,\n-](?<=\b{HEX}{{2}}[ :,\n-])(?={HEX}{{2}}\b)")
+HEX_DUMP_SIGNS = re.compile(rf"[ :,-]{HEX}{{2}}[ :,-]{HEX}{{2}}\b")
 CHARS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
 HEX_VALUE = re.compile(rf"{HEX}[0-9a-fA-F-]{{14,}}{HEX}")
 
@@ -77,16 +86,16 @@ class Reading:
 
 
 def readings(text: str) -> Iterator[Reading]:
-    """The text as it came, then with its escapes undone, again and again; each also with its lines joined."""
+    """The text as it came, then with its escapes undone, again and again; each also with its pieces joined."""
     reading: Reading | None = Reading(text)
     for _ in range(MAX_ROUNDS + 1):
         if reading is None:
             return
         yield reading
-        if "\n" in reading.text or "\r" in reading.text:
-            joined = reading.rewritten(LINE_BREAK)
-            if joined is not None:
-                yield joined
+        if JOIN_SIGNS.search(reading.text):
+            yield from filter(None, map(reading.rewritten, JOINS))
+        if HEX_DUMP_SIGNS.search(reading.text) and (joined := reading.rewritten(HEX_DUMP)) is not None:
+            yield joined
         reading = reading.rewritten(ESCAPE) if ESCAPE_SIGNS.search(reading.text) else None
 
 
@@ -99,10 +108,23 @@ def spellings_of(values: Iterable[str], min_chars: int) -> frozenset[str]:
     return frozenset(found | {code for code in encoded if len(code) >= max(min_chars, MIN_ENCODED_CHARS)})
 
 
+def encoded_twice(value: str, min_chars: int) -> frozenset[str]:
+    """What a value reads as in base64 of JSON, of base64, and of UTF-16, which PowerShell encodes.
+
+    Of a value as a whole alone: for each part of a document it would take too much memory.
+    """
+    in_json = {json.dumps(value, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)} - {value}
+    texts = (value.encode("utf-16-le", "surrogatepass"), *(text.encode("utf-8", "surrogatepass") for text in in_json))
+    wrapped = (b64encode(value.encode("utf-8", "surrogatepass")), *texts)
+    codes = (code for item in wrapped for code in _encoded(item))
+    return frozenset(code for code in codes if len(code) >= max(min_chars, MIN_ENCODED_CHARS))
+
+
 def _forms(value: str) -> Iterator[str]:
     """The value, trimmed, in its lines joined differently, and as other programs write its letters."""
     yield value
     yield value.strip()
+    yield JOINS[0].sub("", value)
     if " " in value.strip():
         yield value.strip().replace(" ", "+")  # in a query
     lines = value.strip().splitlines()
@@ -145,7 +167,7 @@ def _new(match: re.Match[str] | None) -> str:
 
 
 def _replacement(match: re.Match[str]) -> str:
-    """What a match reads as; a line break reads as nothing."""
+    """What a match reads as; what joins pieces reads as nothing."""
     kind, text = match.lastgroup, match[0]
     if kind == "char":
         return CHARS.get(text[1], text[1])
@@ -155,9 +177,13 @@ def _replacement(match: re.Match[str]) -> str:
     if kind == "pair":
         return chr(0x10000 + ((int(text[2:6], 16) - 0xD800) << 10) + int(text[8:12], 16) - 0xDC00)
     if kind == "code":
-        return chr(int(text[2:], 16))  # noqa: FURB166 - base 0 does not read a backslash
+        return chr(int(text[2:].strip("{}"), 16))
+    if kind == "octal":
+        return chr(int(text[1:], 8))
     if kind == "entity":
         return _entity(text)
+    if kind == "space":
+        return " "
     return ""
 
 

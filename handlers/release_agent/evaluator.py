@@ -21,6 +21,7 @@ from core.release.gates.evaluate import after_run_missing, baseline_version, eva
 from core.release.inputs import DecisionInput
 from core.state.evaluation import Evaluation, Score
 from core.state.release import ReleaseState
+from core.timing import CONSISTENCY_LAG
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.redaction import redact
 from handlers.release_agent.ask_rows import ask_rows
@@ -29,6 +30,8 @@ from handlers.release_agent.release_context import ActionResult, ReleaseContext
 
 RUN_NAME = "slipway"
 """Of the one run of an evaluation."""
+NOT_FOUND = "not_found"
+"""Foundry's code for what is not there, or does not show yet; a judge that is not there has another code."""
 Rows = list[dict[str, str]]
 
 
@@ -39,8 +42,11 @@ async def read_evaluation(inputs: DecisionInput, asked: EvaluateSpec, run: Relea
         raise ValueError("an evaluation is read that has begun")
     if not evaluation.run_id:
         return await _find_run(inputs, evaluation, run)
-    found = await run.gateways.foundry.get_run(evaluation.service_id, evaluation.run_id)
-    if found is not None and found.status is RunStatus.RUNNING:
+    reading = run.gateways.foundry.get_run(evaluation.service_id, evaluation.run_id)
+    found = await run.keeper.during(reading)  # a thousand rows are a hundred pages
+    sent_at = evaluation.sent_at or evaluation.started_at
+    may_lag = found is None and run.gateways.clock.now() - sent_at < CONSISTENCY_LAG
+    if may_lag or (found is not None and found.status is RunStatus.RUNNING):
         return ActionResult(inputs.release, inputs.observed, Poll(Reason.EVALUATION_RUNNING, evaluation.version))
     return await _saved(_after_run(inputs.release, asked, evaluation, found, run), run)
 
@@ -82,7 +88,7 @@ async def _secret_in_rows(release: ReleaseState, asked: EvaluateSpec, run: Relea
     """The row that holds the value of a secret of the version: whoever reads the package would read it."""
     await run.words.may_be_shown(release)
     for row in asked.rows:
-        text = json.dumps([row.question, row.expect, row.contains, row.reference], ensure_ascii=False)
+        text = json.dumps([row.question, row.expect, row.contains, row.schema, row.reference], ensure_ascii=False)
         if redact(text) != text:
             return f"line {row.line} of {asked.dataset} holds the value of a secret; remove it, and change the secret"
     return ""
@@ -150,7 +156,10 @@ async def _start_run(
         problem = f"Foundry refuses evaluations now: {error.code}"
         return await _saved(inconclusive(release, evaluation, problem, clock.now(), error.retry_after), run)
     except PermanentError as error:
-        return ActionResult(release, error=error)
+        if error.code != NOT_FOUND or evaluation.sent_at is None:
+            return ActionResult(release, error=error)
+        problem = "Foundry does not have the evaluation that it has just created"
+        return await _saved(inconclusive(release, evaluation, problem, clock.now()), run)
     return await _saved(replace(intent, evaluation=replace(evaluation, run_id=run_id)), run)
 
 

@@ -153,12 +153,13 @@ def from_env(env: Mapping[str, str]) -> DeployRequest:
 def _source(env: Mapping[str, str], kind: str, type_: str, app_subscription: str, app_group: str) -> Source:
     created = _is_true(env, f"CREATE_{kind}", "false")
     group = app_group if created else env.get(f"{kind}_RESOURCE_GROUP", "")
+    subscription = "" if created else env.get(f"{kind}_SUBSCRIPTION_ID", "")
     return Source(
         kind=kind,
         type=type_,
         name=env.get(f"{kind}_NAME", ""),
         group=group,
-        subscription=env.get(f"{kind}_SUBSCRIPTION_ID") or app_subscription,
+        subscription=subscription or app_subscription,
         topic=env.get(f"{kind}_TOPIC_NAME", ""),
         created=created,
         topic_id=env.get(f"SLIPWAY_{kind}_TOPIC_ID", ""),

@@ -13,12 +13,15 @@ from infra.hooks.preflight_subscription import STORAGE_SKUS
 ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 GROUP = re.compile(r"[\w().-]{0,89}[\w()-]")
 REGISTRY = re.compile(r"[A-Za-z0-9]{5,50}")
+FOUNDRY = re.compile(r"[A-Za-z0-9][\w.-]{1,63}", re.ASCII)
+TOPIC = re.compile(r"[A-Za-z0-9-]{3,50}")
+GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 VAULT = re.compile(r"(?=.{3,24}$)[A-Za-z](-?[A-Za-z0-9])+")
 SUBNET = re.compile(r"/subscriptions/[^/]+/resourceGroups/.+/virtualNetworks/[^/]+/subnets/[^/]+", re.IGNORECASE)
 BOOLEAN = re.compile(r"1|0|t|f|true|false", re.IGNORECASE)
 SWITCHES = (
     *("CREATE_REGISTRY", "CREATE_VAULT", "GRANT_PROJECT_PULL", "ASSIGN_ROLES"),
-    *("PRUNE_DRY_RUN", "OUTCOME_TOPIC", "VNET_ENABLED", "ALERT_RULES"),
+    *("PRUNE_DRY_RUN", "OUTCOME_TOPIC", "VNET_ENABLED", "ALERT_RULES", "REGISTER_PROVIDERS"),
 )
 NUMBERS = {
     "MAXIMUM_INSTANCE_COUNT": (1, 1000),
@@ -43,6 +46,10 @@ APP_SETTINGS = ("PRUNE_SCHEDULE", "RESUME_SCHEDULE", "POLL_SECONDS", "FOUNDRY_RE
 """Checked by the app's own checks."""
 
 
+Rule = tuple[str, str, re.Pattern[str], str]
+"""A variable, its value, what it must match, and how the message says that."""
+
+
 def names(env: Mapping[str, str], request: DeployRequest) -> Iterator[Finding]:
     """Names that are missing or invalid."""
     for variable, meaning in required_variables(request).items():
@@ -58,9 +65,34 @@ def names(env: Mapping[str, str], request: DeployRequest) -> Iterator[Finding]:
         ),
         ("APP_SUBNET_ID", request.subnet, SUBNET, "must be /subscriptions/<id>/resourceGroups/…/subnets/<name>"),
     )
-    for variable, value, pattern, rule in rules:
+    for variable, value, pattern, rule in (*rules, *_names_of_existing(env, request)):
         if value and not pattern.fullmatch(value):
             yield error("names", f"{variable} {rule}; it is {value!r}", f"azd env set {variable} <a valid name>")
+
+
+def _names_of_existing(env: Mapping[str, str], request: DeployRequest) -> Iterator[Rule]:
+    """A name that Azure cannot have would make an address that asks for something else."""
+    project = request.projects[0]
+    name_rule = "must be 2 to 64 letters, digits, hyphens, dots and underscores, not an address"
+    yield "FOUNDRY_ACCOUNT_NAME", project.account, FOUNDRY, name_rule
+    yield "FOUNDRY_PROJECT_NAME", project.name, FOUNDRY, name_rule
+    for kind in ("FOUNDRY", "REGISTRY", "VAULT"):
+        group = env.get(f"{kind}_RESOURCE_GROUP", "")
+        yield f"{kind}_RESOURCE_GROUP", group, GROUP, "must have at most 90 characters and not end with a dot"
+    for source in (request.registry, request.vault):
+        yield f"{source.kind}_TOPIC_NAME", source.topic, TOPIC, "must be 3 to 50 letters, digits and hyphens"
+    yield "OPERATOR_GROUP_ID", request.operator_group, GUID, "must be the object id of a group: 8-4-4-4-12 hex digits"
+
+
+def sources_to_create(request: DeployRequest) -> Iterator[Finding]:
+    """What a registry or a vault that the deployment creates cannot have yet."""
+    for source in (request.registry, request.vault):
+        if source.created and source.topic and not request.token:
+            message = f"{source.kind}_TOPIC_NAME is {source.topic}, but CREATE_{source.kind} creates what has no topic"
+            yield error("names", message, f"azd env set {source.kind}_TOPIC_NAME ''")
+    if request.vault.created and request.secret_names and not request.token:
+        message = "VAULT_SECRETS names secrets, but CREATE_VAULT creates a vault without any"
+        yield error("names", message, "azd env set VAULT_SECRETS ''\nand again once they exist")
 
 
 def required_variables(request: DeployRequest) -> dict[str, str]:
@@ -91,7 +123,7 @@ def values(env: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def duplicates(request: DeployRequest) -> Iterator[Finding]:
-    """A project or vault that is named twice, however it is written: Azure would refuse its second role or topic."""
+    """What is named twice, however it is written: Azure would refuse its second role or topic."""
     places = (
         ("MORE_PROJECT_IDS", "the project of FOUNDRY_PROJECT_NAME", [project.id for project in request.projects]),
         ("MORE_VAULT_IDS", "the vault of VAULT_NAME", [vault.id for vault in request.vaults]),
@@ -102,6 +134,9 @@ def duplicates(request: DeployRequest) -> Iterator[Finding]:
             if item in lowered[:number]:
                 what = f"{first}, which has its roles already" if item == lowered[0] else f"{ids[number]} twice"
                 yield error("values", f"{variable} names {what}", "remove it from the list")
+    secrets = [name.lower() for name in request.secret_names]
+    for secret in dict.fromkeys(name for name in secrets if secrets.count(name) > 1):
+        yield error("values", f"VAULT_SECRETS names {secret} twice", "remove it from the list")
 
 
 def _violated_rule(variable: str, value: str) -> str:
@@ -112,6 +147,8 @@ def _violated_rule(variable: str, value: str) -> str:
     if variable in LISTS:
         pattern, rule = LISTS[variable]
         return "" if all(pattern.fullmatch(item.strip(" ")) for item in value.split(",")) else rule
+    if variable == "LOG_DAILY_QUOTA_GB" and re.fullmatch("-?0+", value):
+        return "must be -1 for no limit, or 1 or more: with 0 no telemetry is kept"
     if variable in NUMBERS:
         minimum, maximum = NUMBERS[variable]
         is_valid = re.fullmatch(r"-?\d{1,9}", value) and minimum <= int(value) <= maximum

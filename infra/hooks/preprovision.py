@@ -58,7 +58,7 @@ def findings(env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
     """First the checks that need no Azure; Azure is asked only if they find no error."""
     request = from_env(env)
     offline = [*preflight_settings.names(env, request), *preflight_settings.values(env)]
-    offline += preflight_settings.duplicates(request)
+    offline += [*preflight_settings.duplicates(request), *preflight_settings.sources_to_create(request)]
     agents = read_agents_file(ROOT / "agents.yaml")
     if isinstance(agents, Agents):
         offline += preflight_agents.agents_against_rights(request, agents)

@@ -18,7 +18,7 @@ resource project 'Microsoft.CognitiveServices/accounts/projects@2025-06-01' exis
 }
 
 resource foundryUser 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (empty(customRoleId)) {
-  name: guid(project.id, principalId, roles.foundryUser.id)
+  name: guid(toLower(project.id), principalId, roles.foundryUser.id)
   scope: project
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.foundryUser.id)
@@ -28,7 +28,7 @@ resource foundryUser 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (
 }
 
 resource agentVersions 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(customRoleId)) {
-  name: guid(project.id, principalId, 'agentVersions')
+  name: guid(toLower(project.id), principalId, 'agentVersions')
   scope: project
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', customRoleId)

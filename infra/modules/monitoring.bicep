@@ -47,7 +47,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
 }
 
 resource metricsPublisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
-  name: guid(insights.id, principalId, roles.metricsPublisher.id)
+  name: guid(toLower(insights.id), principalId, roles.metricsPublisher.id)
   scope: insights
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.metricsPublisher.id)

@@ -41,7 +41,7 @@ resource events 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-
 }
 
 resource operatorState 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(state.id, principalId, roles.operatorState.id)
+  name: guid(toLower(state.id), principalId, roles.operatorState.id)
   scope: state
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.operatorState.id)
@@ -51,7 +51,7 @@ resource operatorState 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 
 resource operatorReleases 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(releases.id, principalId, roles.operatorReleases.id)
+  name: guid(toLower(releases.id), principalId, roles.operatorReleases.id)
   scope: releases
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.operatorReleases.id)
@@ -61,7 +61,7 @@ resource operatorReleases 'Microsoft.Authorization/roleAssignments@2022-04-01' =
 }
 
 resource smokeSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (sendsEvents) {
-  name: guid(events.id, principalId, roles.smokeSender.id)
+  name: guid(toLower(events.id), principalId, roles.smokeSender.id)
   scope: events
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.smokeSender.id)

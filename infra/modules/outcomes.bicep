@@ -22,7 +22,7 @@ resource topic 'Microsoft.EventGrid/topics@2025-02-15' = {
 }
 
 resource outcomeSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
-  name: guid(topic.id, principalId, roles.outcomeSender.id)
+  name: guid(toLower(topic.id), principalId, roles.outcomeSender.id)
   scope: topic
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.outcomeSender.id)

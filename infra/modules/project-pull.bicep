@@ -14,7 +14,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing =
 }
 
 resource projectRepositoryReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(registry.id, projectPrincipalId, roles.projectRepositoryReader.id, deployment)
+  name: guid(toLower(registry.id), projectPrincipalId, roles.projectRepositoryReader.id, deployment)
   scope: registry
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.projectRepositoryReader.id)
@@ -25,7 +25,7 @@ resource projectRepositoryReader 'Microsoft.Authorization/roleAssignments@2022-0
 }
 
 resource projectAcrPull 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(registry.id, projectPrincipalId, roles.projectAcrPull.id, deployment)
+  name: guid(toLower(registry.id), projectPrincipalId, roles.projectAcrPull.id, deployment)
   scope: registry
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.projectAcrPull.id)

@@ -9,7 +9,7 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing =
 }
 
 resource repositoryReader 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(registry.id, principalId, roles.repositoryReader.id)
+  name: guid(toLower(registry.id), principalId, roles.repositoryReader.id)
   scope: registry
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.repositoryReader.id)
@@ -19,7 +19,7 @@ resource repositoryReader 'Microsoft.Authorization/roleAssignments@2022-04-01' =
 }
 
 resource acrPull 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(registry.id, principalId, roles.acrPull.id)
+  name: guid(toLower(registry.id), principalId, roles.acrPull.id)
   scope: registry
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.acrPull.id)

@@ -158,7 +158,7 @@ resource expiry 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01-01
 }
 
 resource blobOwner 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
-  name: guid(account.id, principalId, roles.blobOwner.id)
+  name: guid(toLower(account.id), principalId, roles.blobOwner.id)
   scope: account
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.blobOwner.id)
@@ -168,7 +168,7 @@ resource blobOwner 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (as
 }
 
 resource queueContributor 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
-  name: guid(account.id, principalId, roles.queueContributor.id)
+  name: guid(toLower(account.id), principalId, roles.queueContributor.id)
   scope: account
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.queueContributor.id)

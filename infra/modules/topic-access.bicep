@@ -21,7 +21,7 @@ resource deadletters 'Microsoft.Storage/storageAccounts/blobServices/containers@
 }
 
 resource eventSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (deliverToQueue) {
-  name: guid(storage.id, principalId, roles.eventSender.id)
+  name: guid(toLower(storage.id), principalId, roles.eventSender.id)
   scope: storage
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.eventSender.id)
@@ -31,7 +31,7 @@ resource eventSender 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (
 }
 
 resource deadLetterWriter 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(deadletters.id, principalId, roles.deadLetterWriter.id)
+  name: guid(toLower(deadletters.id), principalId, roles.deadLetterWriter.id)
   scope: deadletters
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.deadLetterWriter.id)

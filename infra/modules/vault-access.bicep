@@ -17,7 +17,7 @@ resource secrets 'Microsoft.KeyVault/vaults/secrets@2024-11-01' existing = [for 
 }]
 
 resource onVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (empty(secretNames)) {
-  name: guid(vault.id, principalId, roles.secretsUser.id)
+  name: guid(toLower(vault.id), principalId, roles.secretsUser.id)
   scope: vault
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.secretsUser.id)
@@ -27,7 +27,7 @@ resource onVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (empt
 }
 
 resource onSecret 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (secret, i) in secretNames: {
-  name: guid(vault.id, secret, principalId, roles.secretsUser.id)
+  name: guid(toLower(vault.id), toLower(secret), principalId, roles.secretsUser.id)
   scope: secrets[i]
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.secretsUser.id)

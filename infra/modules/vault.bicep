@@ -32,7 +32,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
 }
 
 resource secretsOfficer 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (assignRoles) {
-  name: guid(vault.id, deployerId, roles.secretsOfficer.id)
+  name: guid(toLower(vault.id), deployerId, roles.secretsOfficer.id)
   scope: vault
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.secretsOfficer.id)

@@ -19,6 +19,7 @@ class Referrers:
     def __init__(self, repositories: Mapping[str, Repository]) -> None:
         self._repositories = repositories
         self.enabled = True
+        self.page_size = 1000
 
     def routes(self, name: str) -> list[web.RouteDef]:
         """Return the route, and the switch of the stand-in."""
@@ -42,8 +43,12 @@ class Referrers:
             return error("NAME_UNKNOWN", digest)
         found = list(self._of(self._repositories.get(request.match_info["name"], Repository()), digest))
         shown = [entry for entry in found if wanted in (None, entry["artifactType"])]
-        body = {"schemaVersion": 2, "mediaType": INDEX, "manifests": shown}
+        start = int(request.query.get("last", "0"))
+        end = start + self.page_size
+        body = {"schemaVersion": 2, "mediaType": INDEX, "manifests": shown[start:end]}
         headers = {"OCI-Filters-Applied": "artifactType"} if wanted else {}
+        if end < len(shown):
+            headers["Link"] = f'<{request.rel_url.update_query(last=str(end))}>; rel="next"'
         return web.Response(text=json.dumps(body), headers={**headers, "Content-Type": INDEX})
 
     def _of(self, repository: Repository, digest: str) -> Iterator[dict[str, Any]]:

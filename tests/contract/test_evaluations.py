@@ -6,12 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from yarl import URL
 
+from core.agents_file.dataset import MAX_ROWS
 from core.evaluation import MAX_ROWS_BYTES, MAX_ROWS_VALUES, EvaluationRun, RowScore, RunStatus, ServiceCriterion
 from handlers.gateways.errors import PermanentError, TransientError
+from handlers.gateways.foundry.calls import FoundryCalls
+from handlers.gateways.foundry.evaluations import get_run
+from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.evaluations import InMemoryEvaluations
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
@@ -20,6 +25,10 @@ from local.foundry.server import Foundry as StandIn
 from local.tls import Authority
 from tests.contract.test_foundry import LocalFoundry
 from tests.support.local_clients import plan_faults
+
+if TYPE_CHECKING:
+    from azure.ai.projects.aio import AIProjectClient
+    from azure.core.rest import HttpRequest
 
 COHERENCE = ServiceCriterion("builtin.coherence", "builtin.coherence", "gpt-judge")
 EXACT = ServiceCriterion("string_check", "string_check", operation="eq")
@@ -256,6 +265,52 @@ async def test_why_evaluators_could_not_run_is_said_in_public_codes(real: RealSe
     found = await real.foundry.get_run(evaluation, run)
     assert found is not None
     assert found.detail == "1 results have no verdict: SystemError, DeploymentNotFound"
+
+
+async def planned_results(real: RealService, **changes: object) -> EvaluationRun:
+    """A run with one result, as a test says, whatever the stand-in has found."""
+    evaluation, run = await real.start(COHERENCE)
+    result = {"type": "azure_ai_evaluator", "name": "coherence", "score": 4, "passed": True} | changes
+    body = {"data": [{"id": "1", "datasource_item_id": 0, "results": [result]}], "last_id": "1", "has_more": False}
+    await plan_faults(real.service.url, {"path": "/output_items", "status": 200, "body": body})
+    real.clock.passed += SECONDS
+    found = await real.foundry.get_run(evaluation, run)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), True, "4", None])
+async def test_a_score_that_is_not_a_number_is_not_a_score(real: RealService, score: object) -> None:
+    assert (await planned_results(real, score=score)).scores == (RowScore(0, "builtin.coherence", None, True),)
+
+
+@pytest.mark.parametrize("sample", [None, "x", [], {"error": "x"}, {"error": {"message": None}}])
+async def test_an_evaluator_may_say_anything_about_its_failure(real: RealService, sample: object) -> None:
+    found = await planned_results(real, passed=None, sample=sample)
+    assert found.detail == "1 results have no verdict"
+
+
+class LargestRun:
+    """A project client that answers with a finished run of the largest dataset, for two versions."""
+
+    async def send_request(self, request: HttpRequest, **_: object) -> LargestRun:
+        self.status_code, self._query = 200, URL(request.url).query
+        return self
+
+    def json(self) -> dict[str, object]:
+        if "limit" not in self._query:
+            return {"id": "evalrun_1", "status": "completed"}
+        start = int(self._query.get("after", "0"))
+        end = min(start + int(self._query["limit"]), 2 * MAX_ROWS)
+        items = [{"datasource_item_id": row, "results": [{"name": "a", "score": 1}]} for row in range(start, end)]
+        return {"data": items, "last_id": str(end), "has_more": end < 2 * MAX_ROWS}
+
+
+async def test_the_results_of_the_largest_dataset_are_read() -> None:
+    clock = ManualClock()
+    found = await get_run(cast("AIProjectClient", LargestRun()), FoundryCalls(FoundryRateLimiter(), clock), "e", "r")
+    assert found is not None
+    assert [score.row for score in found.scores] == [*range(2 * MAX_ROWS)]
 
 
 async def test_two_runs_at_once_have_two_ids(tested: ServiceUnderTest) -> None:

@@ -13,7 +13,7 @@ import pytest
 from core.signatures import SignatureBundle
 from handlers.gateways.answer_limits import AnswerTooLargeError
 from handlers.gateways.errors import TransientError
-from handlers.gateways.referrers import ReferrerReads, read_bundles
+from handlers.gateways.referrers import MAX_PAGES, ReferrerReads, read_bundles
 from local.registry.repository import Repository, digest_of
 from local.registry.server import Registry
 from local.signing import BUNDLE_TYPE
@@ -172,12 +172,44 @@ async def test_fifty_bundles_are_read_and_the_rest_is_counted(served: Served) ->
     assert found[0] == SignatureBundle(DIGEST, problem="has 3 more referrers, which were not read")
 
 
+async def test_all_pages_of_a_list_are_read(served: Served) -> None:
+    bundles = [served.attach(str(number).encode()) for number in range(5)]
+    served.registry.referrers.page_size = 2
+    assert [bundle.digest for bundle in await served.found()] == bundles
+    assert await served.gateway.has_referrers_api(REPOSITORY, DIGEST)
+
+
+async def test_a_list_without_an_end_is_not_read_for_ever(served: Served) -> None:
+    pages = list[str]()
+
+    async def endless(repository: str, path: str, accept: str) -> tuple[object, str]:
+        pages.append(path)
+        return {"manifests": []}, f'</v2/{repository}/referrers/{DIGEST}?last={len(pages)}>; rel="next"'
+
+    reads = ReferrerReads(endless, served.gateway._manifest, served.gateway._blob)
+    assert not await read_bundles(reads, REPOSITORY, DIGEST)
+    assert len(pages) == MAX_PAGES
+
+
+@pytest.mark.parametrize(
+    "link", ['<https://evil.com/>; rel="next"', '</v2/x/tags/list?n=1>; rel="next"', "<", "x" * 99]
+)
+async def test_a_link_to_anything_else_is_not_followed(served: Served, link: str) -> None:
+    async def linked(repository: str, path: str, accept: str) -> tuple[object, str]:
+        assert path.startswith("referrers/")
+        assert "last" not in path
+        return {"manifests": []}, link
+
+    reads = ReferrerReads(linked, served.gateway._manifest, served.gateway._blob)
+    assert not await read_bundles(reads, REPOSITORY, DIGEST)
+
+
 async def test_more_referrers_than_an_answer_may_have_are_one_problem(served: Served) -> None:
     served.registry.referrers.enabled = False
     served.index(*(f"sha256:{number:064x}" for number in range(10_000)))
     assert len(await served.found()) == 51
 
-    async def too_large(repository: str, path: str, accept: str) -> object:
+    async def too_large(repository: str, path: str, accept: str) -> tuple[object, str]:
         raise AnswerTooLargeError
 
     reads = ReferrerReads(too_large, served.gateway._manifest, served.gateway._blob)

@@ -10,12 +10,14 @@ class Situation(NamedTuple):
 
     agent: str = "cpu: 1, memory: 2Gi"
     """The agent's other keys."""
-    after: str = ""
-    """The tag of an image that is live before the situation begins."""
+    mended: str = ""
+    """The keys that end the situation, where ``agents.yaml`` must change."""
+    after: tuple[str, ...] = ()
+    """The tags of images that are live, one after the other, before the situation begins."""
     tag: str = "2.0.0"
-    """The tag that meets it."""
+    """The tag that meets it; none where no push does."""
     refuse: tuple[str, str, int, str] | None = None
-    """Method and end of the path of Foundry's requests that are refused, with this status and code."""
+    """Method and end of the path of Foundry's requests about the agent that are refused, with this status and code."""
     fails_with: str = ""
     """The code with which the version fails to start."""
     answer: str = ""
@@ -24,7 +26,11 @@ class Situation(NamedTuple):
 
 
 PROBED = "release: {%s: {ask: ping, expect: pong}}"
-LIVE_BEFORE = "1.0.0"
+ASKED_ONCE = "release: {%s: {ask: ping, expect: pong, within: 1s}}"
+ROTATED = "env: {KEY: {secret: %s}}, release: {debounce: 0s, on_secret_change: %s}"
+TAGGED = "env_from_vault: true"
+SIGNED = "release: {signed_by: [{key: signing/release.pub}], signed_within: 2s}"
+FREEZE = "release: {windows: {freezes: {start: 2026-01-01, end: 2999-01-01}}}"
 SITUATIONS = {
     "CODE_ERROR": Situation(fails_with="CodeError"),
     "PROVISIONING_ERROR": Situation(fails_with="ProvisioningError"),
@@ -36,20 +42,57 @@ SITUATIONS = {
     "CREATE_REFUSED": Situation(refuse=("POST", "/versions", 400, "invalid_payload")),
     "PREVIEW_REQUIRED": Situation(refuse=("POST", "/versions", 403, "preview_feature_required")),
     "REQUEST_REFUSED": Situation(refuse=("GET", "/versions", 400, "bad_request")),
-    "ROUTE_REFUSED": Situation(after=LIVE_BEFORE, refuse=("PATCH", "", 400, "bad_request")),
+    "ROUTE_REFUSED": Situation(after=("1.0.0",), refuse=("PATCH", "", 400, "bad_request")),
     "VERIFY_FORBIDDEN": Situation(PROBED % "verify", refuse=("POST", "/endpoint", 403, "Forbidden")),
     "VERIFY_FAILED": Situation(PROBED % "verify", answer="rubbish"),
-    "CHECK_FAILED": Situation(PROBED % "check", after=LIVE_BEFORE, answer="rubbish"),
+    "CHECK_FAILED": Situation(PROBED % "check", after=("1.0.0",), answer="rubbish"),
     "TAG_NOT_ALLOWED": Situation("tags: {allow: ['^release-']}"),
     "TAG_IGNORED": Situation("tags: {ignore: ['^2']}"),
     "TAG_UNREADABLE": Situation("tags: {order: semver}", tag="nightly"),
-    "NOT_NEWER": Situation("tags: {order: semver}", after=LIVE_BEFORE, tag="0.9.0"),
-    "WINDOW_CLOSED": Situation("release: {windows: {freezes: {start: 2026-01-01, end: 2999-01-01}}}"),
-    "AGENT_DISABLED": Situation(after=LIVE_BEFORE),
-    "SAME_PUSH": Situation(after=LIVE_BEFORE, tag=LIVE_BEFORE, end="ALREADY_LIVE"),
+    "NOT_NEWER": Situation("tags: {order: semver}", after=("1.0.0",), tag="0.9.0"),
+    "WINDOW_CLOSED": Situation(FREEZE),
+    "AGENT_DISABLED": Situation(after=("1.0.0",)),
+    "SAME_PUSH": Situation(after=("1.0.0",), tag="1.0.0", end="ALREADY_LIVE"),
     "SECRET_EXPIRED": Situation("env: {KEY: {secret: expired-key}}"),
     "SECRET_FORBIDDEN": Situation("env: {KEY: {secret: forbidden-key}}"),
+    "SECRET_CHANGE_REPORTED": Situation(ROTATED % ("reported-key", "notify"), after=("1.0.0",), tag=""),
+    "SECRET_CHANGE_IGNORED": Situation(ROTATED % ("ignored-key", "ignore"), after=("1.0.0",), tag=""),
+    "ENV_AMBIGUOUS": Situation(TAGGED),
+    "ENV_NAME_INVALID": Situation(TAGGED),
+    "ENV_CLASH": Situation("env: {KEY: text}, env_from_vault: true"),
+    "SIGNATURE_MISSING": Situation(SIGNED),
+    "SIGNATURE_INVALID": Situation(SIGNED),
+    "TOOLBOX_REFUSED": Situation(
+        "tools: [{type: code_interpreter}]", refuse=("POST", "/versions", 400, "invalid_payload")
+    ),
+    "OTHER_TENANT": Situation(refuse=("GET", "/versions", 400, "InvalidAuthenticationTokenTenant")),
+    "IMAGE_UNREADABLE": Situation("inspect: required"),
+    "TIMED_OUT": Situation("release: {provision_within: 1s}", mended="release: {provision_within: 1m}"),
+    "VERSION_LIMIT": Situation("keep: {limit: 2}", mended="keep: {limit: 20}", after=("1.0.0", "1.5.0")),
+    "VERIFY_INCONCLUSIVE": Situation(ASKED_ONCE % "verify", refuse=("POST", "/endpoint", 503, "Busy")),
+    "CHECK_INCONCLUSIVE": Situation(ASKED_ONCE % "check", refuse=("POST", "/endpoint", 429, "Busy")),
+    "EVALUATION_FAILED": Situation(
+        "release: {evaluate: {dataset: rows.jsonl, criteria: {expect: {pass_rate: 1}}}}", answer="rubbish"
+    ),
 }
+MANUAL = "release: {mode: manual}"
+KEPT, KEPT_ONCE = "env: {KEPT: x, LOST: y}", "env: {KEPT: x}"
+AT_ONCE = "release: {debounce: 0s}"
+IN_STEPS = {
+    "CANDIDATE_GONE": (MANUAL, MANUAL),
+    "AGENT_DELETED": (MANUAL, MANUAL),
+    "ROUTING_CHANGED": (MANUAL, MANUAL),
+    "NO_ROLLBACK_VERSION": (MANUAL, MANUAL),
+    "ROLLED_BACK_BY": (f"{AT_ONCE}, env: {{MODE: one}}", f"{AT_ONCE}, env: {{MODE: two}}"),
+    "VARIABLE_REMOVED": (f"{AT_ONCE}, {TAGGED}, {KEPT}", f"{AT_ONCE}, {TAGGED}, {KEPT_ONCE}"),
+    "VERSION_LIMIT_NEAR": ("keep: {limit: 3}", "keep: {limit: 3, newest: 0, min_age: 0s}"),
+    "IMAGE_GONE": ("release: {readable_within: 0s}",) * 2,
+    "SIGNATURE_UNKNOWN": (SIGNED, SIGNED),
+    "MISSED_PUSH_CHECK_FAILED": ("cpu: 1", "cpu: 1"),
+    "IMAGES_IN_USE_UNKNOWN": ("cpu: 1", "cpu: 1"),
+    "ROTATION_CHECK_FAILED": ("env: {KEY: {secret: unlisted-key}}",) * 2,
+}
+"""Those that take several steps, with the agent's keys at first and later; tests/e2e/test_remedies_in_steps.py."""
 OF_COMMANDS = ("HOLD_SET", "NOTHING_HELD", "NOTHING_TO_APPROVE")
 """What a command answers; the test types it."""
 OF_SITUATIONS = (
@@ -57,45 +100,14 @@ OF_SITUATIONS = (
     *("WRONG_PLATFORM", "CONFIG_INVALID", "POISONED", "SERVICE_UNAVAILABLE"),
 )
 """Those of a night on call."""
-LASTS = "Slipway believes it only after minutes, which the simulation lets pass"
-WHILE_UNDER_WAY = "it must happen between two requests of one release; tests/simulation places it there"
-DAILY = "the daily check names it, which a test of the stack does not wait for"
-AS_FIRST_TIME = "the release goes on by itself with the next push or time; the command is the one of its siblings here"
 NOT_PROVOKED = {
-    "SECRET_CHANGE_REPORTED": "a rotation is noticed only after its quiet time; tests/e2e/test_push_to_live.py rotates",
-    "SECRET_CHANGE_IGNORED": "as SECRET_CHANGE_REPORTED",
-    "SECRET_LAGS": "Key Vault must answer with an older version than its event names",
-    "SIGNATURE_UNKNOWN": "the registry must not answer for as long as a signature may take",
-    "SIGNATURE_MISSING": "docs/reference/cli-transcripts.md and the demo sign images",
-    "SIGNATURE_INVALID": "as SIGNATURE_MISSING",
-    "VARIABLE_REMOVED": "a change of agents.yaml is noticed by a timer",
-    "ROLLED_BACK_BY": "as VARIABLE_REMOVED",
-    "ROUTING_CHANGED": WHILE_UNDER_WAY,
-    "CANDIDATE_GONE": WHILE_UNDER_WAY,
-    "DEFINITION_MISMATCH": WHILE_UNDER_WAY,
-    "OTHER_TENANT": "the stand-ins are of a single tenant",
-    "AGENT_DELETED": LASTS,
-    "TIMED_OUT": LASTS,
-    "IMAGE_GONE": LASTS,
-    "IMAGE_UNREADABLE": LASTS,
-    "ENV_AMBIGUOUS": "tags of secrets; the command is that of SECRET_MISSING",
-    "ENV_NAME_INVALID": "as ENV_AMBIGUOUS",
-    "ENV_CLASH": "as ENV_AMBIGUOUS",
-    "TOOLBOX_REFUSED": "as CREATE_REFUSED, at another route",
-    "VERSION_LIMIT": "two versions must be kept by two causes at the least limit of two",
-    "VERIFY_INCONCLUSIVE": LASTS,
-    "EVALUATION_FAILED": "as VERIFY_FAILED, with a dataset",
-    "EVALUATION_INCONCLUSIVE": LASTS,
-    "CHECK_INCONCLUSIVE": LASTS,
-    "CHECK_FAILED_NO_ROLLBACK_VERSION": "only a person can name the version in the command",
-    "NO_ROLLBACK_VERSION": "only a person can name the version in the command",
-    "ROLLBACK_REFUSED": WHILE_UNDER_WAY,
-    "ROTATION_CHECK_FAILED": DAILY,
-    "MISSED_PUSH_CHECK_FAILED": DAILY,
-    "SECRET_EXPIRES_SOON": DAILY,
-    "IMAGES_IN_USE_UNKNOWN": DAILY,
-    "VERSION_LIMIT_NEAR": DAILY,
-    "KEPT_LAST": DAILY,
+    "DEFINITION_MISMATCH": "another writer must change the version between two reads; tests/simulation lets it",
+    "SECRET_LAGS": "Key Vault must answer with an older version than its event names; tests/simulation lets it",
+    "EVALUATION_INCONCLUSIVE": "it ends a release only after three tries with pauses of minutes",
+    "CHECK_FAILED_NO_ROLLBACK_VERSION": "no version is left that the command could name; a new image ends it",
+    "ROLLBACK_REFUSED": "the refusal must come between two requests of one release; tests/simulation places it there",
+    "SECRET_EXPIRES_SOON": "its command is one of az; tests/test_docs_az.py holds its options against az",
+    "KEPT_LAST": "Foundry must have lost the version that has the traffic",
     "POISON_QUEUE_STUCK": "tests/e2e/test_odd_images.py takes the message out of the queue",
 }
 """The reasons whose remedy no test executes on the stack, each with the cause."""

@@ -50,7 +50,13 @@ BASE: Values = {
 """Parameters as in the first deployment of docs/how-to/deploy.md."""
 REQUESTS: Mapping[str, Values] = {
     "existing-sources": {},
-    "created-sources": {"createRegistry": True, "createVault": True, "grantProjectPull": True},
+    "created-sources": {
+        "createRegistry": True,
+        "createVault": True,
+        "grantProjectPull": True,
+        "registrySubscriptionId": OTHER,  # what is created is in the app's subscription
+        "vaultSubscriptionId": OTHER,
+    },
     "other-subscriptions": {
         "foundrySubscriptionId": OTHER,
         "registrySubscriptionId": OTHER,

@@ -39,7 +39,7 @@ MISTAKES = [
     pytest.param("storage", "allowSharedKeyAccess", "allowSharedKeysAccess", '"allowSharedKeysAccess"', id="property"),
     pytest.param("storage", "  kind: 'StorageV2'\n", "", '"kind"', id="a required property is missing"),
     pytest.param("storage", "days: 7", "days: 'seven'", '"int | null"', id="text instead of a number"),
-    pytest.param("storage", "guid(account.id, p", "guid(account.location, p", "BCP120", id="read too early"),
+    pytest.param("storage", "guid(toLower(account.id), p", "guid(account.location, p", "BCP120", id="read too early"),
     pytest.param("vault", "@2024-11-01'", "@2020-11-01'", '"Microsoft.KeyVault/vaults@2020-11-01"', id="version"),
     pytest.param("function", "instanceMemoryMB: i", "instanceMemory: i", '"instanceMemory"', id="a nested property"),
     pytest.param(

@@ -226,7 +226,37 @@ def registry_read_refused(cloud: Cloud) -> None:
     cloud.refuse(REGISTRY)
 
 
+def changed(**variables: str) -> Any:
+    """Break the environment of azd."""
+    return lambda cloud: cloud.env.update(variables)
+
+
 PROBLEMS = [
+    (
+        changed(VAULT_SECRETS="support-search-key,Support-Search-Key"),
+        "VAULT_SECRETS names support-search-key twice",
+        "remove it from the list",
+    ),
+    (
+        changed(CREATE_REGISTRY="true", REGISTRY_TOPIC_NAME="evgs-registry", SLIPWAY_TOKEN=""),
+        "REGISTRY_TOPIC_NAME is evgs-registry, but CREATE_REGISTRY creates what has no topic",
+        "azd env set REGISTRY_TOPIC_NAME ''",
+    ),
+    (
+        changed(CREATE_VAULT="true", VAULT_SECRETS="support-search-key", SLIPWAY_TOKEN=""),
+        "VAULT_SECRETS names secrets, but CREATE_VAULT creates a vault without any",
+        "azd env set VAULT_SECRETS ''",
+    ),
+    (
+        changed(OPERATOR_GROUP_ID="operators"),
+        "OPERATOR_GROUP_ID must be the object id of a group",
+        "azd env set OPERATOR_GROUP_ID",
+    ),
+    (changed(FOUNDRY_ACCOUNT_NAME="https://contoso-ai"), "FOUNDRY_ACCOUNT_NAME must be 2 to 64", "azd env set FOUNDRY"),
+    (changed(REGISTRY_RESOURCE_GROUP=GROUP), "REGISTRY_RESOURCE_GROUP must have at most", "azd env set REGISTRY"),
+    (changed(VAULT_TOPIC_NAME=VAULT_TOPIC), "VAULT_TOPIC_NAME must be 3 to 50 letters", "azd env set VAULT_TOPIC_NAME"),
+    (changed(LOG_DAILY_QUOTA_GB="0"), "LOG_DAILY_QUOTA_GB must be -1 for no limit", "azd env set LOG_DAILY_QUOTA_GB"),
+    (changed(REGISTER_PROVIDERS="yes"), "REGISTER_PROVIDERS must be true or false", "azd env set REGISTER_PROVIDERS"),
     (
         foreign_topic,
         "contoso already has the system topic evgs-registry in shared",

@@ -145,6 +145,20 @@ def test_every_row_of_the_roles_table_is_assigned_by_a_documented_deployment() -
     assert {item.key for request in requests for item in role_assignments(request, every)} == set(ROLES)
 
 
+def test_a_name_in_other_letters_assigns_no_role_again() -> None:
+    """Azure refuses a second assignment of a role to a principal, and ignores the case of names."""
+    changes: Values = {"grantProjectPull": True, "vaultSecretNames": "search-key", "resourceGroupName": "rg-app"}
+    typed = {"registryName", "vaultName", "foundryAccountName", "foundryProjectName", "vaultSecretNames"}
+    typed |= {name for name in {**BASE, **changes} if name.endswith("Group") or name == "resourceGroupName"}
+    values = {**BASE, **changes}
+    shouted = {name: str(value).upper() if name in typed else value for name, value in values.items()}
+    first, second = (
+        sorted(item["id"].lower() for item in snapshots.take(taken).of_type(snapshots.ROLE_ASSIGNMENT))
+        for taken in (values, shouted)
+    )
+    assert first == second
+
+
 def test_two_environments_share_no_name_of_a_role_or_of_an_assignment() -> None:
     shared: Values = {"grantProjectPull": True, "foundryRole": "versions"}
     types = (snapshots.ROLE_ASSIGNMENT, ROLE_DEFINITION)

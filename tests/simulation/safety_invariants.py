@@ -10,7 +10,6 @@ from typing import Any
 from core.agents_file.spec import AgentSpec
 from core.definition import FINGERPRINT, push_of_version
 from core.model import Agent, Definition, Push, Routing, SecretValue, Status, Version
-from core.release.inputs import rollback_version
 from core.state.desired import Cause, DesiredState, Hold
 from core.state.holds import lift_of
 from core.state.release import ReleaseState, WriteKind
@@ -136,6 +135,10 @@ class Oracle:
             is_ended_by_person = after.cause is Cause.PERSON and requested is None
             self.rollback = None if is_newer or is_ended_by_person else standing
 
+    def is_rolled_back(self, desired: DesiredState) -> bool:
+        """Whether the release under way is the rollback of this desired state; a later rotation does not end it."""
+        return desired.rollback is not None and desired.rollback.generation == self.release.observed_generation
+
     def recent_desired(self) -> list[DesiredState]:
         """Return every desired state that a decision of this moment may have read."""
         for number in range(len(self.desired_since) - 1, -1, -1):
@@ -259,7 +262,7 @@ def _must_know(oracle: Oracle, at: float, routing_read_at: float) -> bool:
 
 def _check_promotion(oracle: Oracle, release: ReleaseState, version: str) -> None:
     spec = oracle.spec.release
-    is_evaluated = spec.evaluate is not None and not any(map(rollback_version, oracle.recent_desired()))
+    is_evaluated = spec.evaluate is not None and not any(map(oracle.is_rolled_back, oracle.recent_desired()))
     if (spec.verify or is_evaluated) and version not in oracle.foundry.verified:
         oracle.fail(f"version {version} was promoted, but never gave the expected answer")
     if spec.mode == "notify":
@@ -282,7 +285,7 @@ def _check_window(oracle: Oracle, release: ReleaseState, version: str) -> None:
             release.fingerprint,
         )
         is_requested = desired.requested_generation == release.observed_generation
-        if rollback_version(desired) is not None or is_requested or is_approved:
+        if oracle.is_rolled_back(desired) or is_requested or is_approved:
             return
     oracle.fail(f"version {version} was promoted outside of its window")
 
@@ -323,7 +326,7 @@ def _check_user_commands(oracle: Oracle, release: ReleaseState, version: str) ->
 def _is_paused(oracle: Oracle, desired: DesiredState) -> bool:
     """A rollback is allowed while paused."""
     pause, now = desired.pause, oracle.foundry.clock.now() + MAX_SKEW
-    return rollback_version(desired) is None and pause is not None and pause.is_active(now)
+    return not oracle.is_rolled_back(desired) and pause is not None and pause.is_active(now)
 
 
 def _is_held(oracle: Oracle, fingerprint: str, push: Push | None, desired: DesiredState) -> bool:

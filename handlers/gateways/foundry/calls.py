@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from azure.core.exceptions import AzureError
@@ -54,13 +55,18 @@ class FoundryCalls:
         return await self._read(what, lambda: _in_time(send()), convert)
 
     async def read_pages(
-        self, what: str, list_items: Callable[[], AsyncItemPaged[Any]], convert: Callable[[Any], T]
+        self,
+        what: str,
+        list_items: Callable[[], AsyncItemPaged[Any]],
+        convert: Callable[[Any], T],
+        max_pages: int = MAX_PAGES,
     ) -> list[T]:
         """The items of all pages; none where their parent does not exist.
 
         Each page waits for the rate limiter: after one refused page the whole list is read again.
         """
-        items = self._read(what, lambda: self._all_pages(what, list_items()), lambda found: [*map(convert, found)])
+        read = partial(self._all_pages, what, list_items, max_pages)
+        items = self._read(what, read, lambda found: [*map(convert, found)])
         return await items or []
 
     async def send_once(
@@ -86,7 +92,7 @@ class FoundryCalls:
                 return None
             raise self._reported(failed) from error
 
-    async def _all_pages(self, what: str, paged: AsyncItemPaged[Any]) -> list[Any]:
+    async def _all_pages(self, what: str, list_items: Callable[[], AsyncItemPaged[Any]], max_pages: int) -> list[Any]:
         """Raises PermanentError with the code PAGING_LOOP for a list that does not end.
 
         azure-ai-projects 2.10.0 ends only at a page without ``last_id``: against a server that echoes the cursor it
@@ -94,8 +100,8 @@ class FoundryCalls:
         """
         found: list[Any] = []
         cursors: set[str] = set()
-        pages = paged.by_page()
-        for _ in range(MAX_PAGES):
+        pages = list_items().by_page()
+        for _ in range(max_pages):
             await self._rate_limiter.wait_for_read(self._clock)
             items = await _in_time(_next_page(pages))
             cursor: str | None = getattr(pages, "continuation_token", None)
@@ -105,7 +111,7 @@ class FoundryCalls:
                 raise PermanentError(SERVICE, "PAGING_LOOP", f"{what}: the cursor {cursor} came twice")
             found += items
             cursors |= {cursor} if cursor else set()
-        raise PermanentError(SERVICE, "PAGING_LOOP", f"{what}: the list has more than {MAX_PAGES} pages")
+        raise PermanentError(SERVICE, "PAGING_LOOP", f"{what}: the list has more than {max_pages} pages")
 
     def _reported(self, failed: GatewayError) -> GatewayError:
         if isinstance(failed, TransientError) and failed.throttled:

@@ -5,6 +5,7 @@ Requests go through the project client's own pipeline, as questions to agents do
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,7 +16,9 @@ from azure.core.async_paging import AsyncItemPaged
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 
+from core.agents_file.dataset import MAX_ROWS
 from core.evaluation import EvaluationRun, RowScore, RunStatus, ServiceCriterion, needs_reference, run_size_problem
+from core.json_map import as_map
 from core.service_codes import is_public
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.errors import PermanentError
@@ -32,6 +35,8 @@ RUNS_PAGE = 1
 """Runs to a page: each repeats its rows, and an answer has a limit (handlers/gateways/answer_limits.py)."""
 ITEMS_PAGE = 10
 """Results to a page: each repeats the row and, for each judge, its prompt and answer."""
+MAX_ITEM_PAGES = 2 * MAX_ROWS // ITEMS_PAGE + 1
+"""Of the largest dataset, answered by the candidate and by the live version; an empty page may follow."""
 BROKEN = frozenset({"failed", "canceled", "cancelled"})
 ID = re.compile(r"[\w-]{1,100}")
 REPORT = re.compile(r"https://ai\.azure\.com/[\w./,%~-]{1,500}")
@@ -86,7 +91,7 @@ async def get_run(client: AIProjectClient, calls: FoundryCalls, evaluation: str,
     if found is None or found.status is not RunStatus.COMPLETED:
         return found
     items = partial(_pages, client, f"{path}/output_items", {"order": "asc", "limit": ITEMS_PAGE})
-    rows = await calls.read_pages("list the results of a run", items, scores_of)
+    rows = await calls.read_pages("list the results of a run", items, scores_of, MAX_ITEM_PAGES)
     results = [result for row in rows for result in row]
     scores = tuple(score for score, _ in results)
     detail = _why_without_verdict([error for score, error in results if score.passed is None])
@@ -139,7 +144,7 @@ def criterion_to(criterion: ServiceCriterion) -> dict[str, Any]:
 
 def run_of(body: Mapping[str, Any]) -> EvaluationRun:
     """A run without its scores."""
-    status, error, report = str(body["status"]), body.get("error") or {}, str(body.get("report_url") or "")
+    status, error, report = str(body["status"]), as_map(body.get("error")), str(body.get("report_url") or "")
     report = report if REPORT.fullmatch(report) else ""
     if status in BROKEN:
         code = f": {ServiceCode(str(error['code']))}" if error.get("code") else ""
@@ -157,9 +162,10 @@ def scores_of(item: Mapping[str, Any]) -> list[tuple[RowScore, str]]:
     for result in item["results"]:
         name, score, passed = str(result["name"]), result.get("score"), result.get("passed")
         criterion = f"{BUILT_IN}{name}" if result.get("type") == EVALUATOR else name
-        number = float(score) if isinstance(score, int | float) and not isinstance(score, bool) else None
+        is_number = isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score)
         verdict = passed if isinstance(passed, bool) else None
-        error = ((result.get("sample") or {}).get("error") or {}).get("message")
+        error = as_map(as_map(result.get("sample")).get("error")).get("message")
+        number = float(score) if is_number else None
         found.append((RowScore(int(item["datasource_item_id"]), criterion, number, verdict), str(error or "")))
     return found
 

@@ -41,7 +41,7 @@ from local.demo.output import Output, as_text
 from local.demo.output import console as demo_console
 from local.visible import visible as local_visible
 from tests.support.secrets import forget_secrets
-from tests.unit.handlers.masking.test_spellings import SPELLINGS, VALUES, is_left
+from tests.unit.handlers.masking.test_spellings import SPELLINGS, VALUES, is_left, seen
 
 HOSTILE = "a\x1b]52;c;ZXZpbA==\x07b\x1b[2Jc\nLIVE\rd\x7fe\x9bf\u202eg\u2066h\u200bi\u2028j\ud800k[link=https://evil]l[/][red]m\ufeff"
 LOG = logging.getLogger("slipway")
@@ -143,7 +143,7 @@ WAYS_OUT: dict[str, Callable[[str], str]] = {
 @given(value=VALUES, spelling=st.sampled_from(sorted(SPELLINGS)))
 @settings(max_examples=25, deadline=None)
 def test_no_spelling_of_a_secret_leaves(way: str, value: str, spelling: str) -> None:
-    if set(value) <= {"*"} or len(value.strip()) < 8:
+    if set(value) <= {"*"} or len(seen(value).strip()) < 8:
         return
     if is_left(value, WAYS_OUT[way]("it said at last")):
         return  # a word of ours

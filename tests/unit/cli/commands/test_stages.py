@@ -116,6 +116,16 @@ async def test_plan_shows_the_chain(app: ProjectsApp) -> None:
     assert not app.foundries["eu"].agents
 
 
+async def test_plan_goes_on_with_an_image_that_waits_for_its_stage_already(app: ProjectsApp) -> None:
+    planned = await plan_live(context_of(app), PlanArguments(agent=EU), None)
+    until = (await app.state_store.get_desired(EU)).stage_wait
+    assert until is not None
+    first, *_, last = planned.data["steps"]
+    assert (first["reason"], first["detail"]) == ("STAGE_WAITING", f"v1 goes on at {until.until:%F %T} UTC")
+    assert (last["reason"], last["agent"], last["after_s"] >= 3590) == ("LIVE", EU, True)
+    assert not app.foundries["eu"].agents
+
+
 async def command(app: ProjectsApp, target: str, **arguments: str) -> CommandResult:
     return await user_commands.apply(context_of(app), "request_release", target, arguments, watch=False, as_json=True)
 

@@ -16,8 +16,10 @@ from cli.exit_codes import DONE, SERVICE_ERROR
 from cli.release_status import release_status
 from cli.runner import CommandContext, CommandResult
 from core.agents_file.loader import load_agents
+from core.image_manifest import ImageFacts
 from core.intake.events import apply_config
 from core.model import Agent, Version
+from core.reasons import Reason
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.in_memory.foundry import AgentRecord, InMemoryFoundry
 from tests.simulation.virtual_time import in_virtual_time
@@ -222,3 +224,13 @@ async def test_a_closed_window_is_named_by_status_and_why() -> None:
     assert "window" not in (await explain(context_of(app), "v9", timedelta(days=1))).text
     await app.clock.sleep(24 * 3600)
     assert "window closed" not in (await show_status(context_of(app), AGENT)).text
+
+
+async def test_it_names_the_image_that_was_rejected_in_the_command_that_mends_it(app: App) -> None:
+    digest = f"sha256:{'a' * 64}"
+    app.registry.images[REPOSITORY, digest] = ImageFacts(Reason.WRONG_PLATFORM.value, "there is linux/arm64")
+    await app.pushed("v1", "a")
+    assert await app.released() == "WRONG_PLATFORM"
+    (status,) = (await show_status(context_of(app), AGENT)).data
+    assert status["remedy"].endswith(f"--tag REGISTRY/{REPOSITORY}:v1 .")
+    assert status["since"] == status["rejected"]["at"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from handlers.masking.finder import Finder
 from handlers.masking.parts import is_everyday, parts_of
-from handlers.masking.spellings import readings, spellings_of
+from handlers.masking.spellings import JOINS, encoded_twice, readings, spellings_of
 from handlers.redaction import HIDDEN, redact, register_secret
 from tests.support.secrets import forget_secrets
 
@@ -42,6 +42,10 @@ def utf16_escapes(text: str, form: str) -> str:
 
 def lower_percent(text: str) -> str:
     return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
+def parted(text: str, sign: str) -> str:
+    return text[: len(text) // 2] + sign + text[len(text) // 2 :]
 
 
 def base64_behind(prefix: str) -> Callable[[str], str]:
@@ -83,6 +87,22 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "base64 in JSON, slash": lambda text: base64.b64encode(text.encode()).decode().replace("/", "\\/"),
     "hex": lambda text: text.encode().hex(),
     "hex, upper case": lambda text: text.encode().hex().upper(),
+    "hex, spaced": lambda text: text.encode().hex(" "),
+    "hex, colons": lambda text: text.encode().hex(":").upper(),
+    "hex, in lines": lambda text: "\n".join(text.encode()[at : at + 16].hex(" ") for at in range(0, len(text) * 4, 16)),
+    "base64, twice": lambda text: base64.b64encode(base64.b64encode(text.encode())).decode(),
+    "base64 of UTF-16": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
+    "JSON in base64": lambda text: base64.b64encode(json.dumps({"key": text}).encode()).decode(),
+    "JSON in base64, not ASCII": lambda text: base64.b64encode(
+        json.dumps([text], ensure_ascii=False).encode()
+    ).decode(),
+    "octal": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
+    "code points": lambda text: numbered(text, "\\u{{{:x}}}"),
+    "a colour inside": lambda text: parted(text, "\x1b[1;31m"),
+    "a character without width inside": lambda text: parted(text, "\u200b"),
+    "a zero inside": lambda text: parted(text, "\0"),
+    "a soft hyphen inside": lambda text: parted(text, "\u00ad"),
+    "a line of a shell": lambda text: parted(text, "\\\n    "),
 }
 MANY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 VALUES = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=8, max_size=40)
@@ -100,15 +120,21 @@ def test_a_value_is_found_in_every_spelling(spelling: str) -> None:
         assert redact(safe) == safe
 
 
+def seen(value: str) -> str:
+    """What a reader sees of a value: it must be long enough to be found where other unseen characters part it."""
+    return JOINS[0].sub("", value)
+
+
 def is_left(value: str, text: str) -> bool:
     """Whether a reader finds the value in a text by one of the readings, or by its base64 or hex."""
-    return any(spelled in reading.text for reading in readings(text) for spelled in spellings_of([value], 8))
+    spellings = spellings_of([value], 8) | encoded_twice(value, 8)
+    return any(spelled in reading.text for reading in readings(text) for spelled in spellings)
 
 
 @given(VALUES, st.sampled_from(sorted(SPELLINGS)), MANY, MANY)
 @settings(max_examples=150, deadline=None)
 def test_any_value_is_found_in_every_spelling(value: str, spelling: str, before: str, after: str) -> None:
-    if set(value) <= {"*"} or len(value.strip()) < 8:
+    if set(value) <= {"*"} or len(seen(value).strip()) < 8:
         return
     register_secret(value)
     text = f"{before} {SPELLINGS[spelling](value)} {after}"
@@ -124,6 +150,21 @@ def test_a_text_without_a_secret_stays_as_it_is(text: str) -> None:
     assert redact(f"nothing to hide: {text} \\u0041 %41 &amp; aGVsbG8gd29ybGQ=") == (
         f"nothing to hide: {text} \\u0041 %41 &amp; aGVsbG8gd29ybGQ="
     )
+
+
+@pytest.mark.parametrize("cut", ["…", "...", "***", "[truncated]"])
+def test_what_a_service_cut_off_is_found_where_an_ellipsis_stands(cut: str) -> None:
+    register_secret("kW9-bX2-the-whole-of-it-5501")
+    assert redact(f"the key kW9-bX2-the-who{cut} is wrong; ask for another one") == (
+        f"the key {HIDDEN}{cut} is wrong; ask for another one"
+    )
+    assert redact(f"the key kW9-bX2{cut} is wrong") == f"the key kW9-bX2{cut} is wrong"
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n  ", "\\n"])
+def test_a_value_of_words_is_found_where_a_line_ends_between_two(line_break: str) -> None:
+    register_secret("correct horse battery staple")
+    assert redact(f"it said: correct horse{line_break}battery staple!") == f"it said: {HIDDEN}!"
 
 
 def test_what_a_service_cut_off_is_found_at_the_end() -> None:

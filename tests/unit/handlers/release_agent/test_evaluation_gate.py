@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.agents_file.loader import load_agents
-from core.evaluation import RunStatus
+from core.evaluation import EvaluationRun, RunStatus
 from core.reasons import Reason
 from handlers import user_commands
 from handlers.gateways.errors import PermanentError, TransientError
@@ -211,6 +212,44 @@ async def test_a_refused_run_is_tried_again_after_the_time_that_the_service_asks
     assert await app.released() == "LIVE"
 
 
+class Lagging(InMemoryFoundry):
+    """Does not know a run for some seconds after it was started, or never."""
+
+    missing_seconds = 0.0
+    started_at = 0.0
+
+    async def start_run(self, evaluation: str, name: str, rows: Sequence[Mapping[str, str]]) -> str:
+        self.started_at = self._clock.monotonic()
+        return await super().start_run(evaluation, name, rows)
+
+    async def get_run(self, evaluation: str, run: str) -> EvaluationRun | None:
+        is_missing = self._clock.monotonic() - self.started_at < self.missing_seconds
+        return None if is_missing else await super().get_run(evaluation, run)
+
+
+@in_virtual_time
+@pytest.mark.parametrize(("missing_seconds", "ended", "runs"), [(30.0, "LIVE", 1), (1e6, "", 1)])
+async def test_a_run_that_does_not_show_yet_is_waited_for(missing_seconds: float, ended: str, runs: int) -> None:
+    app = app_with(JUDGED, kind=Lagging)
+    assert isinstance(app.foundry, Lagging)
+    app.foundry.missing_seconds = missing_seconds
+    assert await push_and_release(app, "v1", "a") == ended
+    assert app.foundry.run_count == runs
+    problems = [line["detail"] for line in app.journal.lines if line["reason"] == "EVALUATION_INCONCLUSIVE"]
+    assert problems == ([] if ended else ["attempt 1 of 3: the run does not exist"])
+
+
+@in_virtual_time
+async def test_an_evaluation_that_does_not_show_yet_is_tried_again() -> None:
+    app, foundry = failing_app(PermanentError("Foundry", "not_found", "start a run", status=404))
+    assert await push_and_release(app, "v1", "a") == ""
+    detail = "attempt 1 of 3: Foundry does not have the evaluation that it has just created"
+    assert line_of(app, "EVALUATION_INCONCLUSIVE")["detail"] == detail
+    foundry.error = None
+    await app.clock.sleep(301)
+    assert await app.released() == "LIVE"
+
+
 @in_virtual_time
 async def test_a_judge_that_does_not_exist_ends_the_release_without_a_hold() -> None:
     app, _ = failing_app(PermanentError("Foundry", "DeploymentNotFound", "start a run", status=404))
@@ -233,8 +272,18 @@ async def test_a_rollback_is_not_evaluated() -> None:
 
 
 @in_virtual_time
-async def test_a_row_with_the_value_of_a_secret_is_not_asked() -> None:
-    app = app_with(rows=[*ROWS, {"ask": "is it canary-3c2d?", "expect": "no"}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"ask": "is it canary-3c2d?", "expect": "no"},
+        {"post": {"deep": ["is it canary-3c2d?"]}, "contains": ["no"]},
+        {"ask": "which?", "schema": {"const": "canary-3c2d"}},
+        {"ask": "which?", "contains": "canary-3c2d"},
+        {"ask": f"decode {base64.b64encode(b'canary-3c2d').decode()}", "expect": "no"},
+    ],
+)
+async def test_a_row_with_the_value_of_a_secret_is_not_asked(row: dict[str, Any]) -> None:
+    app = app_with(rows=[*ROWS, row])
     assert await push_and_release(app, "v1", "a") == ""
     detail = "line 3 of rows.jsonl holds the value of a secret; remove it, and change the secret"
     assert line_of(app, "EVALUATION_INCONCLUSIVE")["detail"] == f"attempt 1 of 3: {detail}"
