@@ -196,7 +196,7 @@ async def _confirm(action: ConfirmActive, inputs: DecisionInput, run: ReleaseCon
     clock, release = run.gateways.clock, provisioned(inputs.release, run.poller.provisioning_seconds)
     read, observed, definition = None, inputs.observed, inputs.observed.release_definition
     if not run.spec.release.verify:  # else the read after the questions is the second one: no traffic moves before
-        await clock.sleep(CONFIRM_GAP_SECONDS)
+        await clock.sleep(run.poller.seconds_to_second_read(CONFIRM_GAP_SECONDS))
         read = await run.observer.read_for_traffic(inputs.desired, observed, action.version)
         observed = read.observed
     version = observed.versions[action.version]

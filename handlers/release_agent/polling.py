@@ -18,7 +18,7 @@ class Poller:
         self._keeper = keeper
         self._first_poll = first_poll
         self._rate_limiter = rate_limiter
-        self._began = self._waiting_since = self._polled_at = clock.monotonic()
+        self._began = self._waiting_since = self._polled_at = self._active_at = clock.monotonic()
         self._waited = 0.0
         self._provisions = False
         self.provisioning_seconds: float | None = None
@@ -32,11 +32,16 @@ class Poller:
     def version_active(self) -> None:
         """The version is active: it became so between the poll before this one and this one."""
         self.provisioning_seconds = None
+        self._active_at = self._polled_at if self._waited else self._clock.monotonic()
         if not self._waited:
             return
         self._rate_limiter.record_activation(self._waited)
         if self._provisions:
             self.provisioning_seconds = (self._waited + self._polled_at - self._waiting_since) / 2
+
+    def seconds_to_second_read(self, pause: float) -> float:
+        """What is left of a pause since the start of the read that found the version active: half of it at least."""
+        return max(pause - (self._clock.monotonic() - self._active_at), pause / 2)
 
     async def wait(self, known: Sequence[float] = ()) -> None:
         """Wait until the next poll; raises LeaseLostError. ``known``: how long earlier versions took.

@@ -28,14 +28,16 @@ SHORTEST, LONGEST = 15.0, 24.0
 KNOWN_TIMES = 20
 DELAY = 0.02
 """Seconds of each call."""
+POLLED = 5.0
+"""Seconds of a provisioning that is polled a few times."""
 
 
-async def requests_of_a_release() -> Mapping[str, int]:
+async def requests_of_a_release(provisioning: float) -> Mapping[str, int]:
     """Requests by stand-in, without those of the Functions host: it polls, takes and deletes the messages."""
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
         async with started_app(Path(folder)) as app:
             app.agents = load_agents(AGENTS)
-            app.services.foundry.project.provisioning.seconds = 0
+            app.services.foundry.project.provisioning.seconds = provisioning
             stand_ins = app.services.stand_ins.items()
             before = Counter({name: len(stand_in.requests) for name, stand_in in stand_ins})
             await app.push("v2", "b")
@@ -96,7 +98,8 @@ def main(count: int) -> None:
     """Print the requests, and the overheads of so many provisioning times with a history and without."""
     times = [SHORTEST + (LONGEST - SHORTEST) * n / (count - 1) for n in range(count)]
     overheads = {known: mean(run(overhead(seconds, known)) for seconds in times) for known in (KNOWN_TIMES, 0)}
-    print(json.dumps({"asked": asyncio.run(requests_of_a_release()), "overheads": [*overheads.values()]}))  # noqa: T201
+    asked, later = (asyncio.run(requests_of_a_release(seconds)) for seconds in (0.0, POLLED))
+    print(json.dumps({"asked": asked, "polled": later, "polled_seconds": POLLED, "overheads": [*overheads.values()]}))  # noqa: T201
 
 
 if __name__ == "__main__":

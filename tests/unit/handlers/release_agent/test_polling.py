@@ -40,6 +40,32 @@ async def test_waiting_for_a_read_after_a_429_does_not_shorten_the_pause() -> No
     assert await polled_at(1.5, 3, refused=True) == [3.5, 7.0, 10.5]
 
 
+@pytest.mark.parametrize(("read_seconds", "pause"), [(0.0, 0.5), (0.1, 0.4), (5.0, 0.25)])
+async def test_the_pause_until_the_second_read_counts_from_the_start_of_the_first(
+    read_seconds: float, pause: float
+) -> None:
+    clock = ManualClock()
+    lease = await InMemoryStateStore(clock).acquire_lease("hello")
+    assert lease is not None
+    poller = Poller(clock, LeaseKeeper(clock, lease), 2.0, FoundryRateLimiter())
+    poller.restart(provisions=True)
+    clock.passed += 1.0
+    await poller.wait()
+    clock.passed += read_seconds
+    poller.version_active()
+    assert poller.seconds_to_second_read(0.5) == pytest.approx(pause)
+
+
+async def test_the_pause_is_whole_where_no_poll_found_the_version_active() -> None:
+    clock = ManualClock()
+    lease = await InMemoryStateStore(clock).acquire_lease("hello")
+    assert lease is not None
+    poller = Poller(clock, LeaseKeeper(clock, lease), 2.0, FoundryRateLimiter())
+    clock.passed += 60.0
+    poller.version_active()
+    assert poller.seconds_to_second_read(0.5) == 0.5
+
+
 async def lead_times(*provisioning: float) -> tuple[list[float], tuple[float, ...]]:
     """Seconds beside the provisioning that each release in a row takes, and the known times at the end."""
     app, overheads = app_with("mode: auto"), list[float]()
