@@ -76,14 +76,16 @@ class Heartbeat:
     instance: str
     ages: tuple[float, ...] = ()
     """How long each of its releases has been in hand."""
-    calm: float = math.inf
+    since_refusal: float = math.inf
     """How long ago Foundry refused one of its requests."""
     rate_left: float = math.inf
     """What that refusal left of the app's rate, in reads a second."""
 
     def after(self, seconds: float) -> Heartbeat:
         """The same instance so much later."""
-        return Heartbeat(self.instance, tuple(age + seconds for age in self.ages), self.calm + seconds, self.rate_left)
+        return Heartbeat(
+            self.instance, tuple(age + seconds for age in self.ages), self.since_refusal + seconds, self.rate_left
+        )
 
 
 def releases_at_once(app_reads_per_second: float) -> float:
@@ -144,12 +146,12 @@ def rate_after_refusal(reads_per_second: float) -> float:
     return max(MIN_READS_PER_SECOND, reads_per_second * RATE_AFTER_REFUSAL)
 
 
-def recovered_rate(reads_per_second: float, calm_seconds: float, most: float) -> float:
+def recovered_rate(reads_per_second: float, since_refusal: float, most: float) -> float:
     """The rate after so many seconds without a 429."""
     doubles_after = max(RATE_DOUBLES_AFTER_SECONDS, RECOVERY_READS / reads_per_second)
-    return min(most, reads_per_second * math.exp2(min(calm_seconds / doubles_after, 60.0)))
+    return min(most, reads_per_second * math.exp2(min(since_refusal / doubles_after, 60.0)))
 
 
-def is_throttled(reads_per_second: float, calm_seconds: float) -> bool:
+def is_throttled(reads_per_second: float, since_refusal: float) -> bool:
     """Whether a 429 counts still; ``reads_per_second`` is what it left of the rate."""
-    return calm_seconds < max(THROTTLED_SECONDS, 2 * RECOVERY_READS / reads_per_second)
+    return since_refusal < max(THROTTLED_SECONDS, 2 * RECOVERY_READS / reads_per_second)

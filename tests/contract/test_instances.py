@@ -52,15 +52,15 @@ async def test_an_instance_alone_hears_of_nobody(instances: Instances) -> None:
 
 
 async def test_each_instance_hears_what_the_others_said_last(instances: Instances) -> None:
-    await instances.exchange(Heartbeat("a", (100.0, 50.5), calm=7.0))
+    await instances.exchange(Heartbeat("a", (100.0, 50.5), since_refusal=7.0))
     await instances.exchange(Heartbeat("b"))
-    await instances.exchange(Heartbeat("a", (200.0, 150.5), calm=9.0, rate_left=0.343))
+    await instances.exchange(Heartbeat("a", (200.0, 150.5), since_refusal=9.0, rate_left=0.343))
     heard = {beat.instance: beat for beat in await instances.exchange(Heartbeat("c", (1.0,)))}
     assert heard.keys() == {"a", "b"}
     assert heard["b"].ages == ()
-    assert (heard["b"].calm, heard["b"].rate_left) == (float("inf"), float("inf"))
+    assert (heard["b"].since_refusal, heard["b"].rate_left) == (float("inf"), float("inf"))
     assert heard["a"].rate_left == 0.343
-    for seconds, said in zip((*heard["a"].ages, heard["a"].calm), (200.0, 150.5, 9.0), strict=True):
+    for seconds, said in zip((*heard["a"].ages, heard["a"].since_refusal), (200.0, 150.5, 9.0), strict=True):
         assert 0.0 <= seconds - said <= 30.0
 
 
@@ -71,7 +71,14 @@ async def test_a_heartbeat_that_cannot_be_written_is_an_error_of_a_gateway(accou
 
 @pytest.mark.parametrize(
     "metadata",
-    [{"ages": "1.0,soon"}, {"ages": "nan"}, {"calm": "nan"}, {"calm": "1.0", "rate": "0"}, {"rate": "nan"}, {}],
+    [
+        {"ages": "1.0,soon"},
+        {"ages": "nan"},
+        {"since_refusal": "nan"},
+        {"since_refusal": "1.0", "rate": "0"},
+        {"rate": "nan"},
+        {},
+    ],
 )
 async def test_metadata_that_a_person_changed_counts_as_no_releases(
     account: StorageAccount, metadata: dict[str, str]
@@ -84,9 +91,9 @@ async def test_metadata_that_a_person_changed_counts_as_no_releases(
 async def test_a_heartbeat_of_an_earlier_version_says_nothing_of_the_rate(account: StorageAccount) -> None:
     name = await container(account)
     blob = account.container(name).get_blob_client("instances/default/b")
-    await blob.upload_blob(b"", metadata={"ages": "1.0", "calm": "5.0"})
+    await blob.upload_blob(b"", metadata={"ages": "1.0", "since_refusal": "5.0"})
     (heard,) = await BlobInstances(account, container=name).exchange(Heartbeat("a"))
-    assert (heard.ages != (), heard.calm < 60.0, heard.rate_left) == (True, True, float("inf"))
+    assert (heard.ages != (), heard.since_refusal < 60.0, heard.rate_left) == (True, True, float("inf"))
 
 
 async def test_projects_do_not_hear_each_other(account: StorageAccount) -> None:

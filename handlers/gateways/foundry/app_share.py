@@ -54,15 +54,15 @@ class AppShare:
         self._own: list[tuple[float, str]] = []
         self._others: list[tuple[float, str]] = []
         self._alive = frozenset[str]()
-        self._in_touch = 0
+        self._users = 0
         self._last_began = float("-inf")
         self._own_refusal = NOT_REFUSED
         self._others_refusals: tuple[tuple[float, float], ...] = ()
         """The one that leaves the lowest rate, and the last one."""
-        self._heard_at = float("-inf")
-        self._is_deaf = False
+        self._exchanged_at = float("-inf")
+        self._exchange_failed = False
         self._refused: asyncio.Event | None = None
-        self._beating: asyncio.Task[None] | None = None
+        self._exchanges: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def in_hand(self, clock: Clock) -> AsyncIterator[float]:
@@ -71,23 +71,23 @@ class AppShare:
         self._last_began = began
         self._own.append((began, self._name))
         try:
-            async with self.in_touch(clock):
+            async with self.exchanging(clock):
                 yield began
         finally:
             self._own.remove((began, self._name))
 
     @asynccontextmanager
-    async def in_touch(self, clock: Clock) -> AsyncIterator[None]:
-        """Heartbeats are exchanged meanwhile."""
-        self._in_touch += 1
-        if self._beating is None and self._instances is not None:
+    async def exchanging(self, clock: Clock) -> AsyncIterator[None]:
+        """Heartbeats are exchanged while a caller is inside."""
+        self._users += 1
+        if self._exchanges is None and self._instances is not None:
             self._refused = asyncio.Event()
-            self._beating = asyncio.ensure_future(self._beat(self._instances, clock, self._refused))
+            self._exchanges = asyncio.ensure_future(self._exchange_until_stopped(self._instances, clock, self._refused))
         try:
             yield
         finally:
-            self._in_touch -= 1
-            if not self._in_touch:
+            self._users -= 1
+            if not self._users:
                 await self._stop()
 
     def record_refusal(self, now: float, most: float) -> None:
@@ -106,34 +106,34 @@ class AppShare:
 
         Without heartbeats it is an equal share of the maximum for each instance, so that together they keep to it.
         """
-        if self._is_deaf and not self._hears(now):
+        if self._exchange_failed and not self._is_current(now):
             most /= MAX_INSTANCES
         return min(recovered_rate(left, now - at, most) for at, left in self._refusals())
 
     def _refusals(self) -> tuple[tuple[float, float], ...]:
         return (self._own_refusal, *self._others_refusals)
 
-    def of_rate(self, now: float, limit: float) -> float:
+    def portion(self, now: float, limit: float) -> float:
         """The share of this instance where so many releases of the app go on at a time."""
-        return rate_share(self._own, self._heard(now), limit)
+        return rate_share(self._own, self._other_releases(now), limit)
 
     def takes_releases(self, now: float, limit: float) -> bool:
         """Whether this instance takes releases where so many of the app go on at a time."""
-        return takes_releases(self._name, self._alive if self._hears(now) else (), limit)
+        return takes_releases(self._name, self._alive if self._is_current(now) else (), limit)
 
     def knows_others(self, now: float) -> bool:
         """Whether it is known which other instances there are, or that no heartbeat arrives."""
-        return self._instances is None or self._is_deaf or self._hears(now)
+        return self._instances is None or self._exchange_failed or self._is_current(now)
 
     def ahead(self, began: float, now: float) -> int:
         """How many releases of the app began earlier."""
-        return count_ahead((began, self._name), self._own, self._heard(now))
+        return count_ahead((began, self._name), self._own, self._other_releases(now))
 
-    def _heard(self, now: float) -> list[tuple[float, str]]:
-        return self._others if self._hears(now) else []
+    def _other_releases(self, now: float) -> list[tuple[float, str]]:
+        return self._others if self._is_current(now) else []
 
-    def _hears(self, now: float) -> bool:
-        return now - self._heard_at <= MAX_SILENT_SECONDS
+    def _is_current(self, now: float) -> bool:
+        return now - self._exchanged_at <= MAX_SILENT_SECONDS
 
     async def _exchange(self, instances: Instances, now: float) -> None:
         refused_at, left = self._own_refusal
@@ -141,16 +141,16 @@ class AppShare:
         try:
             others = await instances.exchange(own)
         except GatewayError:
-            self._is_deaf = True  # releases go on: by what was heard last, and then by an equal share
+            self._exchange_failed = True  # releases go on: by what the last exchange said, and then by an equal share
             return
-        self._is_deaf, self._heard_at = False, now
+        self._exchange_failed, self._exchanged_at = False, now
         self._alive = frozenset(beat.instance for beat in others)
         self._others = sorted((now - age, beat.instance) for beat in others for age in beat.ages)
-        refusals = [NOT_REFUSED, *((now - beat.calm, beat.rate_left) for beat in others)]
+        refusals = [NOT_REFUSED, *((now - beat.since_refusal, beat.rate_left) for beat in others)]
         lowest = min(refusals, key=lambda refusal: recovered_rate(refusal[1], now - refusal[0], math.inf))
         self._others_refusals = (lowest, max(refusals))
 
-    async def _beat(self, instances: Instances, clock: Clock, refused: asyncio.Event) -> None:
+    async def _exchange_until_stopped(self, instances: Instances, clock: Clock, refused: asyncio.Event) -> None:
         """Exchange heartbeats: after a period, or at once where Foundry refuses requests."""
         if not self.is_throttled(clock.monotonic()):
             await _pause(clock, refused)
@@ -161,10 +161,10 @@ class AppShare:
 
     async def _stop(self) -> None:
         """Nothing is in hand or waits: for the others this instance has ended after two periods."""
-        beating, self._beating = self._beating, None
-        if beating is not None:
-            beating.cancel()
-            await asyncio.wait({beating})
+        exchanges, self._exchanges = self._exchanges, None
+        if exchanges is not None:
+            exchanges.cancel()
+            await asyncio.wait({exchanges})
 
 
 async def _pause(clock: Clock, refused: asyncio.Event) -> None:

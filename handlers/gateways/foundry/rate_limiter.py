@@ -61,7 +61,7 @@ class FoundryRateLimiter:
         app_rate = self._share.app_rate(now, self._most)
         throttled = self._share.is_throttled(now) and self._most < float("inf")
         at_once = releases_at_once(app_rate) if throttled else float("inf")
-        rate = app_rate * self._share.of_rate(now, at_once)
+        rate = app_rate * self._share.portion(now, at_once)
         return LoadSnapshot(tuple(self._pauses), rate, fastest, throttled, at_once)
 
     def is_calm(self, now: float) -> bool:
@@ -91,7 +91,7 @@ class FoundryRateLimiter:
         The wait is at most a period of heartbeats, and differs by chance, so that the messages come back one by one.
         """
         if not self._may_take(clock.monotonic()):
-            async with self._share.in_touch(clock):
+            async with self._share.exchanging(clock):
                 await _becomes_true(self._knows_others, clock, clock.sleep)
                 if self.is_for_others(clock.monotonic()):
                     await clock.sleep(HEARTBEAT_SECONDS * clock.jitter())

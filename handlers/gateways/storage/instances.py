@@ -51,17 +51,17 @@ class BlobInstances:
 def _metadata(own: Heartbeat) -> dict[str, str]:
     ages = sorted(own.ages, reverse=True)[:MAX_AGES]
     metadata = {"ages": ",".join(f"{age:.1f}" for age in ages)} if ages else {}
-    refused = {"calm": f"{own.calm:.1f}", "rate": f"{own.rate_left:.3f}"}
-    return metadata | (refused if own.calm < math.inf else {})
+    refused = {"since_refusal": f"{own.since_refusal:.1f}", "rate": f"{own.rate_left:.3f}"}
+    return metadata | (refused if own.since_refusal < math.inf else {})
 
 
 def _heartbeat(instance: str, metadata: Mapping[str, str]) -> Heartbeat:
     """What the metadata says; metadata that a person changed beyond reading counts as an instance without releases."""
     try:
         ages = tuple(float(age) for age in (metadata.get("ages") or "").split(",") if age)
-        calm, rate_left = (float(metadata.get(name) or "inf") for name in ("calm", "rate"))
-        if rate_left < MIN_READS_PER_SECOND or any(math.isnan(number) for number in (*ages, calm, rate_left)):
+        since_refusal, rate_left = (float(metadata.get(name) or "inf") for name in ("since_refusal", "rate"))
+        if rate_left < MIN_READS_PER_SECOND or any(math.isnan(number) for number in (*ages, since_refusal, rate_left)):
             return Heartbeat(instance)
-        return Heartbeat(instance, ages, calm, rate_left)
+        return Heartbeat(instance, ages, since_refusal, rate_left)
     except ValueError:
         return Heartbeat(instance)

@@ -79,8 +79,8 @@ def test_the_rate_recovers() -> None:
 
 
 def test_a_429_counts_longer_at_a_small_rate() -> None:
-    assert [is_throttled(5.0, calm) for calm in (59.0, 60.0)] == [True, False]
-    assert [is_throttled(0.1, calm) for calm in (199.0, 200.0)] == [True, False]
+    assert [is_throttled(5.0, seconds) for seconds in (59.0, 60.0)] == [True, False]
+    assert [is_throttled(0.1, seconds) for seconds in (199.0, 200.0)] == [True, False]
 
 
 def test_the_rate_never_falls_below_its_minimum() -> None:

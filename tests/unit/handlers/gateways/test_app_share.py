@@ -140,7 +140,7 @@ async def test_after_a_429_a_younger_release_waits_for_an_older_one_elsewhere_fi
 
     async def other_instance() -> None:
         while True:
-            await instances.exchange(Heartbeat("other", (1000.0 + clock.monotonic(),), calm=0.0))
+            await instances.exchange(Heartbeat("other", (1000.0 + clock.monotonic(),), since_refusal=0.0))
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     other = asyncio.ensure_future(other_instance())
@@ -181,7 +181,7 @@ FIRST, LAST = "0", "z"
 async def beat_as(name: str, instances: InMemoryInstances) -> None:
     """Another instance that Foundry refuses."""
     while True:
-        await instances.exchange(Heartbeat(name, calm=0.0))
+        await instances.exchange(Heartbeat(name, since_refusal=0.0))
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 

@@ -103,7 +103,7 @@ async def test_a_release_without_a_slot_releases_its_lease_and_is_requeued() -> 
 async def test_a_message_whose_release_another_instance_takes_goes_back_to_the_queue() -> None:
     clock = VirtualClock()
     instances = InMemoryInstances(clock)
-    await instances.exchange(Heartbeat("0", calm=0.0))
+    await instances.exchange(Heartbeat("0", since_refusal=0.0))
     gateways = replace(in_memory_gateways(), clock=clock, rate_limiter=FoundryRateLimiter(0.1, instances, "1"))
     await pushed(gateways)
     message = ReleaseMessage("agent-0", "00-1-2-01")
@@ -152,7 +152,7 @@ async def test_where_others_take_releases_one_that_has_not_begun_goes_back_and_a
 
     async def other_instance() -> None:
         while True:
-            await instances.exchange(Heartbeat("0", calm=0.0))
+            await instances.exchange(Heartbeat("0", since_refusal=0.0))
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     other = asyncio.ensure_future(other_instance())
