@@ -54,7 +54,9 @@ class CommandContext:
 
     def select_agents(self, agent: str | None) -> list[str]:
         """Return the agent's name, or all names for None and ``all``; raise UsageError for an unknown agent."""
-        if agent is None or agent == "all":
+        from core.target import ALL_AGENTS
+
+        if agent in (None, ALL_AGENTS):
             return sorted(self.agents.agents)
         return [self.spec_of(agent).name]
 
@@ -88,6 +90,15 @@ def targets_of(agent: str, agents: Agents) -> list[str]:
     from core.target import agent_of
 
     return sorted(name for name in agents.agents if agent_of(name) == agent_of(agent))
+
+
+def summary(agents: Agents) -> str:
+    """Return how many agents there are, and targets where that is another number."""
+    from core.target import agent_of
+
+    targets, names = len(agents.agents), len({agent_of(name) for name in agents.agents})
+    counted = f"{names} agent{'s' if names != 1 else ''}"
+    return f"{counted} in {targets} targets" if targets != names else counted
 
 
 def unknown_agent(agent: str, agents: Agents) -> UsageError:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 DEFAULT_PROJECT = "default"
 """The project of the setting FOUNDRY_PROJECT_ENDPOINT."""
+ALL_AGENTS = "all"
+"""What commands take for every agent, so that no agent has this name."""
 
 
 def target_of(agent: str, project: str) -> str:

@@ -30,6 +30,7 @@ def validate(
 def _validate(file: Path, as_json: bool) -> int:
     """Return 0 for a file without errors; warnings do not count."""
     from cli.output import join_lines, print_error, print_json, print_text
+    from cli.runner import summary
     from core.agents_file.evaluation import smallest_difference
     from core.agents_file.loader import warnings
 
@@ -42,7 +43,7 @@ def _validate(file: Path, as_json: bool) -> int:
         for warning in warnings(agents):
             print_error(join_lines(f"warning: {warning}"))
         notes = [f"{name}: {smallest_difference(spec)}" for name, spec in _evaluations(agents).items()]
-        print_text(join_lines(f"{file}: {len(agents.agents)} agents, no errors", *notes))
+        print_text(join_lines(f"{file}: {summary(agents)}, no errors", *notes))
     return WRONG_INPUT if errors else DONE
 
 

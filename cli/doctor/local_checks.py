@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cli.doctor.result import Check, failed, ok, unknown
+from cli.runner import summary
 from core.agents_file.spec import Agents
 from handlers.agents_file import load_agents_file
 from handlers.settings import APP_ROOT, ConfigError, Settings
@@ -80,7 +81,7 @@ def check_agents_file(settings: Settings) -> tuple[Agents | None, list[Check]]:
 def check_agents(agents: Agents) -> list[Check]:
     """Check size and protocols of each agent; a file with a reserved variable name does not load."""
     return [
-        ok("agents.yaml", f"{len(agents.agents)} agents, no errors"),
+        ok("agents.yaml", f"{summary(agents)}, no errors"),
         ok("variables", "no name is reserved by Foundry"),
         *(replace(check, agent=name) for name in sorted(agents.agents) for check in _agent(name, agents)),
     ]

@@ -13,7 +13,7 @@ from core.agents_file.projects import ENDPOINT, PROJECT_NAME, VAULT
 from core.agents_file.release_windows import WindowsSpec
 from core.agents_file.spec import AgentSpec, KeepSpec, Probe, ReleaseSpec, TagSpec
 from core.agents_file.stages import AGENT_ONLY
-from core.target import DEFAULT_PROJECT
+from core.target import ALL_AGENTS, DEFAULT_PROJECT
 
 ONE_OR_MORE = (
     *(("ReleaseSpec", key) for key in ("verify", "check")),
@@ -43,7 +43,7 @@ def schema() -> dict[str, Any]:
                 "description": "the agents, by their names in Foundry",
                 "type": "object",
                 "minProperties": 1,
-                "propertyNames": {"pattern": NAME_PATTERN},
+                "propertyNames": {"pattern": NAME_PATTERN, "not": {"const": ALL_AGENTS}},
                 "additionalProperties": agent,
             },
             "github": {"$ref": "#/$defs/GitHubSpec", "description": "shows releases on the commits of their images"},

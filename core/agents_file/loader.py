@@ -17,7 +17,7 @@ from core.agents_file.signers import ReadFile
 from core.agents_file.spec import Agents, AgentSpec
 from core.agents_file.warnings import find_warnings
 from core.agents_file.yaml_positions import AgentsFileError, Document, Issue, KeyPath, read
-from core.target import DEFAULT_PROJECT
+from core.target import ALL_AGENTS, DEFAULT_PROJECT
 
 __all__ = ["AgentsFileError", "load_agents", "past_freezes", "warnings"]
 
@@ -38,7 +38,7 @@ def load_agents(data: bytes, read_file: ReadFile = _no_files) -> Agents:
     document = _document(data)
     read_file = cache(read_file)  # agents and their stages often name the same file
     defaults, projects = _map_at(document, "defaults"), Projects()
-    issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_similar_names(document)]
+    issues = [*_top_level_issues(document), *_defaults_issues(document, defaults), *_name_issues(document)]
     if isinstance(document.value, dict) and "projects" in document.value:
         projects, problems = read_projects(document.value["projects"])
         issues += _issues_below(document, ("projects",), problems)
@@ -114,10 +114,13 @@ def _top_level_issues(document: Document) -> Iterator[Issue]:
         yield Issue(("defaults",), document.line("defaults"), messages.NO_VALUE if defaults is None else shared)
 
 
-def _similar_names(document: Document) -> Iterator[Issue]:
-    """Names that differ in case only: people and portals take them for the same agent."""
+def _name_issues(document: Document) -> Iterator[Issue]:
+    """Names that people and portals take for the same agent, and the one that commands take for every agent."""
     earlier: dict[str, str] = {}
     for name in _map_at(document, "agents"):
+        if name == ALL_AGENTS:
+            message = "commands mean every agent by this name; give the agent another one"
+            yield Issue(("agents", name), document.line("agents", name), message)
         same = earlier.setdefault(name.lower(), name)
         if same != name:
             line = document.line("agents", same)

@@ -57,6 +57,8 @@ def test_an_older_python_is_an_error_that_says_how_to_choose_another(tmp_path: P
 def test_ctrl_c_during_the_installation_says_how_it_goes_on(tmp_path: Path) -> None:
     command = [sys.executable, "local/bootstrap_venv.py", str(tmp_path / "venv"), "requirements-dev.txt"]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # a suite that a shell started in the background ignores Ctrl-C, and so does a child, unless a handler is set
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes) as installer:
         assert installer.stdout is not None
         assert installer.stdout.readline().startswith("creating")

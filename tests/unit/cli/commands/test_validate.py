@@ -28,6 +28,26 @@ def test_a_freeze_that_is_over_is_a_mistake(
     assert capsys.readouterr().err.replace("\n", "") == (issue if code else "")
 
 
+STAGES = """projects: {eu: {endpoint: "https://contoso-eu.services.ai.azure.com/api/projects/shop"}}
+agents:
+  a: {repository: r, stages: [{project: default}, {project: eu}]}
+  b: {repository: r}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [(STAGES, "2 agents in 3 targets"), ("agents: {a: {repository: r}}\n", "1 agent")]
+)
+def test_agents_and_targets_are_counted(
+    text: str, size: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "agents.yaml"
+    file.write_text(text)
+    with pytest.raises(typer.Exit):
+        validate(file, schema=False, as_json=False)
+    assert capsys.readouterr().out.replace("\n", "").startswith(f"{file}: {size}, no errors")
+
+
 EVALUATE = """agents:
   a:
     repository: r

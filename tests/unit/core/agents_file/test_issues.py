@@ -481,6 +481,11 @@ def test_two_agents_must_differ_in_more_than_case() -> None:
     ]
 
 
+def test_no_agent_has_the_name_that_commands_take_for_every_agent() -> None:
+    text = "agents:\n  hello: {repository: a}\n  all: {repository: b}\n"
+    assert issues(text) == ["agents.all, line 3: commands mean every agent by this name; give the agent another one"]
+
+
 def test_issues_of_the_yaml_and_of_the_values_are_listed_together_by_line() -> None:
     text = """agents:
   a:
