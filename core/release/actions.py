@@ -43,6 +43,8 @@ class Poll:
 
     reason: Reason
     version: str = ""
+    state: ReleaseState | None = None
+    """The release state with what was observed, saved before the wait; None where nothing is to be recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ FIXED_BY_A_SECRET = frozenset(
     }
 )
 """A new version of a secret releases the push again that ended with one of these."""
+OF_PUSH_TO_RUN = FIXED_BY_A_SECRET | {Reason.ALREADY_LIVE, Reason.SECRET_LAGS}
+"""These are said of the push that should run, which is the last good one where the desired one did not go live."""
 
 Definition = ResolvedDefinition | UnresolvedDefinition
 NOT_READ = UnresolvedDefinition(Reason.NO_PUSH_YET, "not read")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
+from core.model import Routing
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Action, Poll, Read, UpdateState
@@ -37,17 +38,40 @@ def unfinished_write(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> A
         return None
     if pending.kind is WriteKind.CREATE and (action := _adopt_created(inputs, pending)):
         return action
+    if pending.kind in REASON_OF and pending.routing is not None:
+        return _unfinished_routing(inputs, pending, pending.routing, now)
     if now - pending.noted_at < CONSISTENCY_LAG:
         return Poll(Reason.UNCLEAR_ANSWER)
     if pending.kind is WriteKind.DELETE_DUPLICATE:
         return _unfinished_delete(inputs)
+    return UpdateState(Reason.WRITE_NOT_APPLIED, transitions.write_not_applied(inputs.release))
+
+
+def _unfinished_routing(inputs: DecisionInput, pending: PendingWrite, to: Routing, now: datetime) -> Action:
+    """A routing that a read showed was applied, also where somebody moves the traffic back before the window is over.
+
+    Without that record the two look alike, a move that was undone and one that was never applied.
+    """
     if needed := inputs.needs(Read.AGENT):
         return needed
-    agent = inputs.agent
-    if pending.kind is not WriteKind.CREATE and agent is not None and agent.routing == pending.routing:
-        state = transitions.routed(inputs.release, agent.routing, pending.kind, pending.noted_at)
-        return UpdateState(REASON_OF[pending.kind], state)
-    return UpdateState(Reason.WRITE_NOT_APPLIED, transitions.write_not_applied(inputs.release))
+    shows = inputs.agent is not None and inputs.agent.routing == to
+    if now - pending.noted_at < CONSISTENCY_LAG:
+        is_first = shows and pending.seen_at is None and _shows_no_earlier_routing(inputs, now)
+        seen = replace(inputs.release, pending_write=replace(pending, seen_at=now))
+        return Poll(Reason.UNCLEAR_ANSWER, state=seen if is_first else None)
+    applied_at = pending.noted_at if shows else pending.seen_at  # reads may lag behind a write that was applied late
+    if applied_at is None or inputs.agent is None:
+        return UpdateState(Reason.WRITE_NOT_APPLIED, transitions.write_not_applied(inputs.release))
+    return UpdateState(REASON_OF[pending.kind], transitions.routed(inputs.release, to, pending.kind, applied_at))
+
+
+def _shows_no_earlier_routing(inputs: DecisionInput, now: datetime) -> bool:
+    """False where a stale read may show the time before our last routing write.
+
+    A rollback goes to the routing before the move: it would count as applied while the failed version serves.
+    """
+    routed_at = inputs.release.routed_at
+    return routed_at is None or now - routed_at >= CONSISTENCY_LAG
 
 
 def _adopt_created(inputs: DecisionInput, pending: PendingWrite) -> Action | None:

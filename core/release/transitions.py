@@ -10,7 +10,7 @@ from core.definition import ResolvedDefinition, plain_parts
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing, TaggedSecret, Version
 from core.reasons import Reason
-from core.release.inputs import FIXED_BY_A_SECRET, Definition, push_to_run
+from core.release.inputs import OF_PUSH_TO_RUN, Definition, push_to_run
 from core.state.desired import DesiredState, Hold
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
@@ -222,9 +222,9 @@ def answered_without_release(
 ) -> ReleaseState:
     """A newer change is answered although nothing is released; a release under way is over too.
 
-    An end that a new secret fixes keeps the push that was to run, so that the rotation releases that one.
+    Some ends are about the push that was to run: a rotation releases it, and a desired one that failed is not live.
     """
-    push = push_to_run(desired, state, now) if reason in FIXED_BY_A_SECRET else desired.push
+    push = push_to_run(desired, state, now) if reason in OF_PUSH_TO_RUN else desired.push
     before = _with_history(state, Reason.SUPERSEDED, now) if state.is_open else state
     answered = replace(
         before,

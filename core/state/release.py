@@ -55,6 +55,8 @@ class PendingWrite:
     """The routing that the write asks for; None for a create and a delete."""
     highest_version: int = 0
     """The highest version number known before a create."""
+    seen_at: datetime | None = None
+    """When a read first showed the routing in effect: whoever changes it after that is somebody else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,11 +103,12 @@ async def execute(  # noqa: C901, PLR0911, PLR0912 - one case an action
 
 
 async def _poll(action: Poll, inputs: DecisionInput, run: ReleaseContext) -> ActionResult:
-    await run.save(inputs.release)
+    state = action.state or inputs.release
+    await run.save(state)
     run.log.trace.enter_step(WAIT)
-    await _wait(run, inputs.release.provisioning_seconds)
+    await _wait(run, state.provisioning_seconds)
     observed = inputs.observed.without_version(action.version) if action.version else Observed()
-    return ActionResult(inputs.release, observed, polled_version=action.version)
+    return ActionResult(state, observed, polled_version=action.version)
 
 
 async def _wait(run: ReleaseContext, known: Sequence[float] = ()) -> None:

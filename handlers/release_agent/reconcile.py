@@ -236,7 +236,7 @@ async def _execute(run: ReleaseContext, action: Action, inputs: DecisionInput) -
             while True:
                 if isinstance(next_up, FoundryAction):
                     spans.enter_context(_step(run, next_up))
-                state = getattr(next_up, "state", state)  # four actions carry the state that follows from them
+                state = getattr(next_up, "state", None) or state  # some actions carry the state that follows from them
                 result = await execute(next_up, inputs, run)
                 state, prefetched = result.state, result.prefetched or prefetched
                 if result.error is not None:

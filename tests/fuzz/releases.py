@@ -65,6 +65,7 @@ PENDING_WRITES = [
     None,
     None,
     *(PendingWrite(kind, AT, Routing.to("3") if kind is not WriteKind.CREATE else None, 2) for kind in WriteKind),
+    PendingWrite(WriteKind.MOVE_TRAFFIC, AT, Routing.to("3"), seen_at=AT),
 ]
 CHOICES: dict[str, list[Any]] = {
     "observed_generation": [6, 7, 8],

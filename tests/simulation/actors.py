@@ -10,7 +10,7 @@ from typing import Any
 from core.definition import FINGERPRINT
 from core.events import ImagePushed, SecretChanged
 from core.model import Push, Routing, Status
-from core.state.release import WITHOUT_TRAFFIC
+from core.state.release import WITHOUT_TRAFFIC, ReleaseState
 from handlers import user_commands
 from handlers.events.image_pushed import handle_push
 from handlers.events.secret_changed import handle_secret_change
@@ -129,13 +129,8 @@ async def prune(history: History, number: int) -> None:
 
 
 async def route(history: History, number: int) -> None:
-    """A person moves the traffic to an active version, except the candidate.
-
-    While a move of traffic has no answer, nobody moves it back: that looks like a move that never landed, so
-    docs/how-to/incident.md says to pause first.
-    """
+    """A person moves the traffic to an active version, except the candidate."""
     agent, release = history.foundry.agents.get(AGENT), history.oracle.release
-    pending_from = release.expected_routing if release.pending_write else None
     active = [
         version.number
         for version in (agent.versions.values() if agent else ())
@@ -143,13 +138,22 @@ async def route(history: History, number: int) -> None:
         and agent
         and version.number != agent.routing.pinned
         and not (release.is_open and version.metadata.get(FINGERPRINT) == release.fingerprint)
-        and not (pending_from and pending_from.routes_to(version.number))
+        and not would_look_unapplied(release, version.number)
     ]
     if not active or not agent:
         return
     move_traffic(history, Routing.to(history.random.choice(active)))
     if history.random.random() < 0.1:
         history.spawn(_rotate_later(history, 30.0))
+
+
+def would_look_unapplied(release: ReleaseState, number: str) -> bool:
+    """Whether traffic that a person moves to this version looks like a move of Slipway's that was never applied.
+
+    While a routing write has no answer and no read has shown it: docs/how-to/incident.md says to pause first.
+    """
+    pending, before = release.pending_write, release.expected_routing
+    return bool(pending and pending.seen_at is None and before and before.routes_to(number))
 
 
 def move_traffic(history: History, to: Routing) -> None:

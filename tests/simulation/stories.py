@@ -35,7 +35,8 @@ async def _push(history: History, letter: str, behaviour: Behaviour = Behaviour.
 
 async def _route(history: History, number: str) -> None:
     agent = history.foundry.agents.get(AGENT)
-    if agent and number in agent.versions and history.foundry.status(number) is Status.ACTIVE:
+    may_move = not actors.would_look_unapplied(history.oracle.release, number)
+    if agent and number in agent.versions and history.foundry.status(number) is Status.ACTIVE and may_move:
         actors.move_traffic(history, Routing.to(number))
 
 

@@ -856,6 +856,16 @@ def test_while_the_desired_image_is_held_the_last_good_image_gets_rotated_secret
     assert (started.state.push, started.state.fingerprint) == (OLD_PUSH, "fp-3")
 
 
+def test_a_rotation_that_changes_nothing_after_a_failed_push_is_about_the_image_that_is_live() -> None:
+    """Else ``status`` and the commit of the failed push would say that it is live."""
+    failed = replace(SERVING, observed_generation=2, push=PUSH, fingerprint="fp-2", reason="IMAGE_ERROR")
+    same = replace(RESOLVED, fingerprint="fp-1")
+    decided = decide(failed, read_all(AT_1, version("1"), resolved=same), replace(DESIRED, generation=3))
+    assert isinstance(decided, EndRelease)
+    assert (decided.reason, decided.state.push) == (Reason.ALREADY_LIVE, OLD_PUSH)
+    assert (decided.state.observed_generation, decided.state.history[-1].digest) == (3, OLD_PUSH.digest)
+
+
 def test_a_held_push_ends_as_held_whatever_is_live() -> None:
     same = replace(RESOLVED, fingerprint="fp-1")
     live = decide(replace(HELD, observed_generation=1), read_all(AT_1, version("1"), resolved=same), DESIRED)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from core.model import Status
+from core.model import Routing, Status
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import (
@@ -171,6 +171,81 @@ def test_a_release_that_is_finished_first_leaves_a_persons_routing_to_the_newer_
     assert decide(open_release, replace(read_all(AT_1), reads=frozenset({Read.DESIRED_DEFINITION})), newer) == (
         needs_read(Read.AGENT)
     )
+
+
+def _unanswered(kind: WriteKind, routing: Routing, before: Routing) -> ReleaseState:
+    """A release whose routing write had no answer, five seconds ago."""
+    phase = Phase.CHECK_FAILED if kind is WriteKind.ROLL_BACK else Phase.CONFIRMED
+    pending = PendingWrite(kind, JUST_NOW, routing)
+    return replace(CONFIRMED, phase=phase, expected_routing=before, routed_at=LONG_AGO, pending_write=pending)
+
+
+def _later(state: ReleaseState, seconds: float) -> ReleaseState:
+    """The same release so much later: every time of its pending write is earlier by that."""
+    pending, by = state.pending_write, timedelta(seconds=seconds)
+    assert pending is not None
+    seen_at = pending.seen_at and pending.seen_at - by
+    return replace(state, pending_write=replace(pending, noted_at=pending.noted_at - by, seen_at=seen_at))
+
+
+@pytest.mark.parametrize(
+    ("kind", "to", "back", "end"),
+    [
+        pytest.param(WriteKind.MOVE_TRAFFIC, TO_2, TO_1, Reason.ROUTING_CHANGED, id="a move"),
+        pytest.param(WriteKind.ROLL_BACK, TO_1, TO_2, Reason.CHECK_FAILED, id="a rollback"),
+        pytest.param(WriteKind.PIN, TO_1, LATEST, Reason.ROUTING_CHANGED, id="a pin"),
+    ],
+)
+def test_a_routing_that_a_read_showed_is_not_sent_again_after_a_person_undid_it(
+    kind: WriteKind, to: Routing, back: Routing, end: Reason
+) -> None:
+    showed = read_all(agent(to, version("2")), version("1"), version("2"))
+    undone = read_all(agent(back, version("2")), version("1"), version("2"))
+    polled = decide(_unanswered(kind, to, back), showed, ANSWERED)
+    assert isinstance(polled, Poll)
+    assert polled.state is not None
+    assert decide(polled.state, showed, ANSWERED) == Poll(Reason.UNCLEAR_ANSWER)  # recorded once
+    assert decide(polled.state, undone, ANSWERED) == Poll(Reason.UNCLEAR_ANSWER)
+    applied = decide(_later(polled.state, 80), undone, ANSWERED)
+    assert isinstance(applied, UpdateState)
+    assert applied.reason is not Reason.WRITE_NOT_APPLIED
+    assert (applied.state.expected_routing, applied.state.pending_write) == (to, None)
+    ended = decide(applied.state, undone, ANSWERED)
+    assert isinstance(ended, EndRelease)
+    assert ended.reason is end
+
+
+def test_a_stale_read_after_the_one_that_showed_a_late_move_is_waited_out() -> None:
+    late = replace(
+        _unanswered(WriteKind.MOVE_TRAFFIC, TO_2, TO_1),
+        pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, LAG_AGO, TO_2, seen_at=JUST_NOW),
+    )
+    stale = read_all(AT_1, version("2"))
+    applied = decide(late, stale, ANSWERED)
+    assert isinstance(applied, UpdateState)
+    assert decide(applied.state, stale, ANSWERED) == Poll(Reason.TRAFFIC_MOVED)
+    live = decide(applied.state, read_all(agent(TO_2, version("2")), version("2")), ANSWERED)
+    assert isinstance(live, EndRelease)
+    assert live.reason is Reason.LIVE
+
+
+def test_a_read_that_may_be_older_than_the_move_does_not_show_the_rollback() -> None:
+    """Else a version that failed its check would stay live: what the read shows is the routing before the move."""
+    unanswered = replace(_unanswered(WriteKind.ROLL_BACK, TO_1, TO_2), routed_at=NOW - timedelta(seconds=20))
+    assert decide(unanswered, read_all(AT_1, version("1")), ANSWERED) == Poll(Reason.UNCLEAR_ANSWER)
+
+
+def test_a_routing_write_without_an_answer_reads_the_agent() -> None:
+    unanswered = replace(_unanswered(WriteKind.MOVE_TRAFFIC, TO_2, TO_1), created_at={})
+    assert decide(unanswered, replace(read_all(AT_1), reads=frozenset())) == needs_read(Read.AGENT)
+
+
+@pytest.mark.parametrize("seen_at", [None, LAG_AGO])
+def test_a_routing_write_to_an_agent_that_is_gone_was_not_applied(seen_at: datetime | None) -> None:
+    pending = PendingWrite(WriteKind.MOVE_TRAFFIC, LAG_AGO, TO_2, seen_at=seen_at)
+    decided = decide(replace(CONFIRMED, created_at={}, pending_write=pending), read_all(None), ANSWERED)
+    assert isinstance(decided, UpdateState)
+    assert decided.reason is Reason.WRITE_NOT_APPLIED
 
 
 # approvals and rollback requests

@@ -38,7 +38,7 @@ RELEASE = ReleaseState(
     variables=frozenset({"A", "B", "C"}),
     phase=Phase.CONFIRMED,
     routing_at_start=Routing.to("1"),
-    pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, routing=Routing.to("2")),
+    pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, NOW, routing=Routing.to("2"), seen_at=NOW),
     last_good=GoodVersion(PUSH, "e" * 64, "1"),
     holds=(HOLD,),
     evaluation=Evaluation(

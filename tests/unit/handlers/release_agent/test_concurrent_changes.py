@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from core.model import Failure, Routing, TrafficRule
+from core.model import Agent, Failure, Routing, TrafficRule
 from core.reasons import Reason
 from core.state.release import ReleaseState
+from handlers.gateways.errors import TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 from tests.support.app import AGENT, App, app_with, push_and_release
@@ -139,6 +142,53 @@ async def assert_next_push_goes_live(app: App) -> None:
         app.foundry.agents[AGENT].enabled = True
     await app.pushed("v4", "d")
     assert (await until_ended(app)).reason == "LIVE"
+
+
+class UnansweredRouting:
+    """A Foundry whose first change of the routing is applied without an answer; a person moves the traffic later."""
+
+    def __init__(self, target: InMemoryFoundry, clock: VirtualClock, back: Routing, after: float) -> None:
+        self._target, self._clock, self._back, self._after = target, clock, back, after
+        self.written: list[Routing] = []
+        self._due: float | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    async def set_routing(self, agent: str, to: Routing) -> Routing:
+        self.written.append(to)
+        routing = await self._target.set_routing(agent, to)
+        if len(self.written) > 1:
+            return routing
+        self._due = self._clock.monotonic() + self._after
+        raise TransientError("Foundry", "timeout", "no answer", unclear=True)
+
+    async def get_agent(self, agent: str) -> Agent | None:
+        if self._due is not None and self._clock.monotonic() >= self._due:
+            self._due = None
+            self._target.agents[agent].routing = self._back
+        return await self._target.get_agent(agent)
+
+
+@pytest.mark.parametrize("back", [Routing.to(LIVE), Routing.to("1"), SPLIT], ids=["back", "to an earlier one", "split"])
+@pytest.mark.parametrize("restarts", [False, True])
+@in_virtual_time
+async def test_a_move_without_an_answer_that_a_person_undoes_is_not_sent_again(restarts: bool, back: Routing) -> None:
+    app, _ = await live_at_two("well")
+    foundry = UnansweredRouting(app.foundry, app.clock, back, after=30.0)
+    app.gateways = replace(app.gateways, foundry=foundry)
+    await app.pushed("v3", "c")
+    if restarts:  # the process that read the move is gone before the person acts
+        with suppress(TimeoutError):
+            await asyncio.wait_for(app.released(), 25.0)
+        assert (await app.state_store.get_release(AGENT)).pending_write is not None
+        await app.clock.sleep(60)
+    release = await until_ended(app)
+    assert release.reason == "ROUTING_CHANGED"
+    assert foundry.written == [Routing.to(CANDIDATE)]
+    assert app.foundry.agents[AGENT].routing == back
+    app.gateways = replace(app.gateways, foundry=app.foundry)
+    await assert_next_push_goes_live(app)
 
 
 @in_virtual_time
