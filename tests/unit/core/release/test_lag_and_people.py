@@ -335,7 +335,7 @@ def test_what_was_reported_is_forgotten_with_a_newer_generation() -> None:
     assert (newer.reported, newer.known_generation) == (("3 PAUSED ",), 3)
 
 
-@pytest.mark.parametrize("reason", transitions.WAITS_OF_A_CANDIDATE)
+@pytest.mark.parametrize("reason", sorted(transitions.WAITS_OF_A_CANDIDATE))
 def test_what_a_candidate_waits_for_is_reported_for_each_candidate(reason: Reason) -> None:
     state = transitions.reported(WITH_CANDIDATE, DESIRED, reason)
     assert transitions.is_reported(state, DESIRED, reason)
