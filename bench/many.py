@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 
-from bench.machine import resident_memory
+from bench.machine import processor_time, resident_memory
 from bench.report import Row
 from bench.testbed import Effort, Testbed, start_testbed
 from local.endpoints import ROOT
@@ -19,18 +19,19 @@ DELAY, PROVISIONING, AGENTS, QUICK_AGENTS = 0.02, 5.0, 200, 40
 def rows(effort: Effort) -> Iterator[Row]:
     """One row for the time, one for the memory."""
     count, at_once = effort.choose(AGENTS, QUICK_AGENTS), _concurrency()
-    took, before, peak = _measure(count)
+    took, busy, before, peak = _measure(count)
     bound = math.ceil(count / at_once) * PROVISIONING
     yield Row(
         name=f"{count} agents at once",
         description="first push → all agents live",
         unit="s",
         value=took,
-        target=3 * bound,
+        target=1.5 * bound,
         bound=bound,
         bound_description=f"{at_once} releases at once (host.json), {PROVISIONING:.0f} s each",
         method=f"One instance, {DELAY * 1000:.0f} ms on every answer",
-        details={"times the bound": took / bound},
+        details={"times the bound": took / bound, "processor time of the host, s": busy},
+        missed_because="not explained yet: neither by the processor, see the host's time, nor by the budget of reads",
     )
     yield Row(
         name="memory",
@@ -45,8 +46,8 @@ def rows(effort: Effort) -> Iterator[Row]:
     )
 
 
-def _measure(count: int) -> tuple[float, float, float]:
-    """Seconds until the last agent is live, MiB before, and peak MiB."""
+def _measure(count: int) -> tuple[float, float, float, float]:
+    """Seconds until the last agent is live, the host's processor time in them, MiB before, and peak MiB."""
     names = [f"agent-{n}" for n in range(count)]
     with start_testbed(dict.fromkeys(["warm-up", *names], 1)) as testbed, host(testbed.running, only=["event_queued"]):
         testbed.provisioning(0.1)
@@ -55,12 +56,13 @@ def _measure(count: int) -> tuple[float, float, float]:
             before = resident_memory(functions.pid)
             testbed.provisioning(PROVISIONING)
             testbed.delay(DELAY)
-            began = time.time()
+            began, busy = time.time(), processor_time(functions.pid)
             for name in names:
                 testbed.push(name)
             peak = _until_all_live(testbed, functions, count, began)
             took = max(move["answered"] for move in testbed.all_foundry_requests("PATCH", began)) - began
-    return took, before, peak
+            busy = processor_time(functions.pid) - busy
+    return took, busy, before, peak
 
 
 def _concurrency() -> int:

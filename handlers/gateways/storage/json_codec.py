@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from handlers.gateways.errors import STORAGE, PermanentError
 
 SCHEMA = 1
-MAX_REMEMBERED = 512
-"""States, of which a release reads each several times: two for each of 200 agents and some."""
+MAX_REMEMBERED = 64
+"""States, of which a release reads each several times in a row: those of 32 releases at once, before and after a write."""
 
 T = TypeVar("T")
 
