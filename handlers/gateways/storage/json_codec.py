@@ -12,7 +12,7 @@ from handlers.gateways.errors import STORAGE, PermanentError
 
 SCHEMA = 1
 MAX_REMEMBERED = 64
-"""States, of which a release reads each several times in a row: those of 32 releases at once, before and after a write."""
+"""States, of which a release reads each several times in a row: those of 32 releases at once, and some."""
 
 T = TypeVar("T")
 
