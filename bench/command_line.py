@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
+from bench.machine import run_python
 from bench.report import Row
 from bench.testbed import Effort
-from local.endpoints import ROOT
 
 START_TARGET, PLAN_TARGET = 0.35, 1.0
 """Seconds of wall time."""
@@ -39,7 +36,7 @@ def rows(effort: Effort) -> Iterator[Row]:
         }
         for title, (task, arguments, target) in commands.items():
             pairs = [
-                (_seconds("-m", "cli", *arguments), _seconds("-c", "import typer, yaml, pydantic"))
+                (run_python(["-m", "cli", *arguments])[0], run_python(["-c", "import typer, yaml, pydantic"])[0])
                 for _ in range(repeats + 1)
             ]
             ours, bare = (median(seconds) for seconds in zip(*pairs[1:], strict=True))
@@ -53,13 +50,6 @@ def rows(effort: Effort) -> Iterator[Row]:
                 bound_description="a Python that imports typer, yaml and pydantic",
                 method=f"Medians of {repeats} fresh processes each, alternating, bytecode cached",
             )
-
-
-def _seconds(*arguments: str) -> float:
-    """Seconds of a fresh process."""
-    began = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, check=True)
-    return time.perf_counter() - began
 
 
 def _push(number: int) -> dict[str, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.machine import peak_memory
+from bench.machine import peak_memory, processor_time_of_children
 from bench.report import Row
 from bench.testbed import Effort, NotMeasuredError
 from handlers.gateways.clock import SystemClock
@@ -213,7 +212,7 @@ def _environment(folder: Path, endpoints: dict[str, str]) -> dict[str, str]:
 
 def _run(*arguments: str, environment: Mapping[str, str]) -> tuple[Cost, str]:
     """The cost and the output of a command; its memory is read from outside, because that of a child counts ours."""
-    before, peak = resource.getrusage(resource.RUSAGE_CHILDREN), 0.0
+    before, peak = processor_time_of_children(), 0.0
     with tempfile.TemporaryFile() as output:
         command = [sys.executable, "-m", "cli", *arguments]
         with subprocess.Popen(command, cwd=ROOT, env=dict(environment), stdout=output) as process:
@@ -221,6 +220,4 @@ def _run(*arguments: str, environment: Mapping[str, str]) -> tuple[Cost, str]:
                 peak = max(peak, peak_memory(process.pid))
                 time.sleep(0.02)
         output.seek(0)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Cost(seconds, peak), output.read().decode()
+        return Cost(processor_time_of_children() - before, peak), output.read().decode()

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.testbed import NotMeasuredError
+from local.endpoints import ROOT
 
 
 def describe_machine(began: datetime) -> dict[str, object]:
@@ -40,6 +46,19 @@ def processor_time(pid: int) -> float:
     """Seconds of processor time that a process has used."""
     fields = _proc(pid, "stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_time_of_children() -> float:
+    """Seconds of processor time of all processes that this one started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run_python(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[float, bytes]:
+    """Seconds of wall time and output of a fresh Python in the checkout; raises CalledProcessError."""
+    command, began = [sys.executable, *arguments], time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | dict(environment or {}), capture_output=True, check=True)
+    return time.perf_counter() - began, done.stdout
 
 
 def _proc(pid: int, name: str) -> str:

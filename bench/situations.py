@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shlex
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from bench.machine import processor_time_of_children
 from bench.report import Row
 from bench.testbed import Effort, NotMeasuredError
 from local.endpoints import ROOT
@@ -114,9 +114,8 @@ def _slipway(running: StackClient, command: str) -> tuple[float, str]:
 def _run(running: StackClient, command: list[str]) -> tuple[float, str]:
     """Processor seconds and output of a process; raises CalledProcessError."""
     environment = {**running.endpoints["env"], "PATH": "/usr/bin:/bin", "USER": "ann"}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = processor_time_of_children()
     done = subprocess.run(
         command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
+    return processor_time_of_children() - before, done.stdout

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import resource
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
+from bench.machine import processor_time_of_children, run_python
 from bench.report import Row
 from bench.testbed import Effort, NotMeasuredError, Testbed, start_testbed
 from core.model import Push, Routing
@@ -20,7 +16,6 @@ from core.state.desired import DesiredState
 from core.state.release import GoodVersion, HistoryEntry, ReleaseState
 from handlers import bootstrap
 from handlers.concurrency import gather_limited
-from local.endpoints import ROOT
 
 TARGETS, MAX_SECONDS = 200, 1.5
 CONCURRENT_WRITES = 16
@@ -31,9 +26,9 @@ def rows(effort: Effort) -> Iterator[Row]:
     repeats = effort.choose(9, 3)
     with start_testbed({f"agent-{number}": 0 for number in range(TARGETS)}) as testbed:
         unsettled = _timed(testbed, repeats, "NO_PUSH_YET")
-        _output(["-c", "from bench.status import make_live; make_live()"], testbed.running.endpoints["env"])
+        run_python(["-c", "from bench.status import make_live; make_live()"], testbed.running.endpoints["env"])
         settled = _timed(testbed, repeats, "LIVE")
-    bare = median(_seconds(["-c", "import aiohttp, azure.storage.blob.aio, typer, yaml"], {}) for _ in range(repeats))
+    bare = median(run_python(["-c", "import aiohttp, azure.storage.blob.aio, typer, yaml"])[0] for _ in range(repeats))
     for name, description, (seconds, processor) in (
         ("slipway status, live", f"wall time with {TARGETS} live targets", settled),
         ("slipway status, new", f"wall time with {TARGETS} targets that Foundry is asked about", unsettled),
@@ -54,25 +49,12 @@ def rows(effort: Effort) -> Iterator[Row]:
 def _timed(testbed: Testbed, repeats: int, state: str) -> tuple[float, float]:
     """Return the medians of wall and processor time of the command, in seconds; every target must have this state."""
     environment = testbed.running.endpoints["env"]
-    shown = json.loads(_output(["-m", "cli", "status", "--json"], environment))
+    shown = json.loads(run_python(["-m", "cli", "status", "--json"], environment)[1])
     if [status["state"] for status in shown] != [state] * TARGETS:
         raise NotMeasuredError(f"status does not show {TARGETS} targets in the state {state}")
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = median(_seconds(["-m", "cli", "status"], environment) for _ in range(repeats))
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return seconds, (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / repeats
-
-
-def _seconds(arguments: list[str], environment: Mapping[str, str]) -> float:
-    """Seconds of a fresh process."""
-    began = time.perf_counter()
-    _output(arguments, environment)
-    return time.perf_counter() - began
-
-
-def _output(arguments: list[str], environment: Mapping[str, str]) -> bytes:
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | dict(environment), capture_output=True, check=True).stdout
+    before = processor_time_of_children()
+    seconds = median(run_python(["-m", "cli", "status"], environment)[0] for _ in range(repeats))
+    return seconds, (processor_time_of_children() - before) / repeats
 
 
 def make_live() -> None:
