@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 START_TIMEOUT = STOP_TIMEOUT = 60.0
 DEFAULT_TIMEOUT = 60.0
+TIMER_TIMEOUT = 120.0
 POLL_INTERVAL = 0.1
 
 
@@ -68,6 +69,16 @@ class StackClient:
         request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310
         with urllib.request.urlopen(request):  # noqa: S310 - a loopback address; anything but 2xx raises
             return
+
+    def run_timer(self, function: str) -> None:
+        """Run a timer's function, and wait for its end: the host answers when it begins."""
+        before = self._ended_runs(function)
+        self.post("functions", f"/admin/functions/{function}", {})
+        eventually(lambda: self._ended_runs(function) > before, f"{function} ends", TIMER_TIMEOUT)
+
+    def _ended_runs(self, function: str) -> int:
+        runs = self.get("functions", "/_local/invocations")
+        return sum(run["function"] == function and run["ended"] > 0 for run in runs)
 
     def versions(self, agent: str) -> list[Any]:
         """List an agent's versions through the SDK."""

@@ -1,4 +1,4 @@
-"""A stack and the commands of whoever is on call, for the tests that provoke situations and end them."""
+"""A stack and the commands of a person on call, for the tests that provoke situations and end them."""
 
 from __future__ import annotations
 
@@ -113,13 +113,3 @@ class Night:
     def set_secret(self, name: str, value: str, **options: Any) -> None:
         with self.secrets() as vault:
             vault.set_secret(name, value, **options)
-
-    def run_timer(self, function: str) -> None:
-        """Run a timer's function, and wait for its end."""
-        before = self._ended_runs(function)
-        self.running.post("functions", f"/admin/functions/{function}", {})
-        eventually(lambda: self._ended_runs(function) > before, f"{function} ends", 120)
-
-    def _ended_runs(self, function: str) -> int:
-        runs = self.running.get("functions", "/_local/invocations")
-        return sum(run["function"] == function and run["ended"] > 0 for run in runs)

@@ -81,18 +81,6 @@ def test_a_message_that_no_function_takes_is_reported_by_the_second_run(running:
         events.send_message("not base64 !!")
         eventually(lambda: poison.get_queue_properties().approximate_message_count == 1, "the host gives it up")
     for _ in range(3):
-        _resume(running)
+        running.run_timer("resume_releases")
     (line,) = eventually(lambda: running.journal("POISON_QUEUE_STUCK"), "the message is reported")
     assert (line["slipway.queue"], str(line["slipway.messages"])) == ("events-poison", "1")
-
-
-def _resume(running: StackClient) -> None:
-    """Run the timer's function and wait for its end: the host answers when it begins."""
-    before = _ended_runs(running)
-    running.post("functions", "/admin/functions/resume_releases", {})
-    eventually(lambda: _ended_runs(running) > before, "the run ends")
-
-
-def _ended_runs(running: StackClient) -> int:
-    runs = running.get("functions", "/_local/invocations")
-    return sum(run["function"] == "resume_releases" and run["ended"] > 0 for run in runs)

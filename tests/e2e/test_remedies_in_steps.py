@@ -59,8 +59,8 @@ def test_the_remedy_of_what_a_timer_finds_ends_it(night: Night) -> None:
     tags = "night%2Fmissed-push-check-failed/_tags"
     refuse(night, "registry_tls", fault(f"{tags}|night%2Fimages-in-use-unknown/manifests/", 403))
     a_day_passes(night)
-    night.run_timer("resume_releases")
-    night.run_timer("prune_versions")
+    night.running.run_timer("resume_releases")
+    night.running.run_timer("prune_versions")
     found = recorded(night)
     assert set(found) == set(OF_TIMERS)
     for part in ("vault", "registry_tls"):
@@ -69,8 +69,8 @@ def test_the_remedy_of_what_a_timer_finds_ends_it(night: Night) -> None:
         night.slipway(remedy(code), 1)  # doctor exits with 1 while anything needs somebody
     assert "images-in-use-unknown" in night.slipway(remedy("IMAGES_IN_USE_UNKNOWN"))
     a_day_passes(night)
-    night.run_timer("resume_releases")
-    night.run_timer("prune_versions")
+    night.running.run_timer("resume_releases")
+    night.running.run_timer("prune_versions")
     assert recorded(night) == found
 
 
@@ -141,7 +141,7 @@ def release(night: Night, tag: str, names: Sequence[str], version: str) -> None:
 
 def provoke(night: Night) -> None:
     """Do what a person or a service does meanwhile."""
-    night.run_timer("prune_versions")
+    night.running.run_timer("prune_versions")
     night.wait_for("VERSION_LIMIT_NEAR", "version-limit-near")
     night.slipway("slipway rollback rolled-back-by-agent --why 'wrong prices'")
     refused = night.slipway("slipway rollback no-rollback-version-agent --why 'wrong prices'", 1, 4)
@@ -174,7 +174,7 @@ def refuse(night: Night, part: str, *faults: dict[str, Any]) -> None:
 def found_by_a_timer(night: Night, codes: Sequence[str]) -> None:
     """For 75 s after its own write Slipway takes what it misses for an answer that is late."""
     for _ in range(8):
-        night.run_timer("resume_releases")
+        night.running.run_timer("resume_releases")
         with suppress(AssertionError):
             night.wait_for_all({AGENTS[code]: code for code in codes}, timeout=20)
             return
