@@ -32,7 +32,7 @@ ALGORITHMS = (RSA, *map(bytes.fromhex, ("06032b6570", *(f"06072a8648ce3d0201{cur
 MIN_RSA_BYTES = 290
 """Of a key of 2,048 bits, as DER; cosign takes no shorter one either."""
 OTHER_FILES = {
-    "PRIVATE KEY": "is a private key: replace it, since only whoever signs may have it; write its public key",
+    "PRIVATE KEY": "is a private key: replace it, since only the signer may have it; write its public key",
     "CERTIFICATE": "is a certificate; write its public key: openssl x509 -in FILE -pubkey -noout",
     "BEGIN RSA PUBLIC KEY": "is a key in PKCS #1; convert it: openssl rsa -RSAPublicKey_in -in FILE -pubout",
     "ssh-": "is a key of SSH; convert it: ssh-keygen -e -m PKCS8 -f FILE",
@@ -143,7 +143,7 @@ def matches(signer: KeylessSigner, identity: str, issuer: str) -> bool:
 
 
 def accepts_anybody(signer: IdentitySigner) -> bool:
-    """Whether it accepts a signature of whoever has an account at an issuer that gives one to everybody."""
+    """Whether it accepts a signature of anybody with an account at an issuer that gives one to everybody."""
     return any(matches(signer, identity, issuer) for identity in ANYBODY for issuer in PUBLIC_ISSUERS)
 
 

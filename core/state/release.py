@@ -56,7 +56,7 @@ class PendingWrite:
     highest_version: int = 0
     """The highest version number known before a create."""
     seen_at: datetime | None = None
-    """When a read first showed the routing in effect: whoever changes it after that is somebody else."""
+    """When a read first showed the routing in effect: a later change comes from outside."""
 
 
 @dataclass(frozen=True, slots=True)

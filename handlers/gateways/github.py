@@ -44,7 +44,7 @@ PAGE = "per_page=100"
 RIGHTS = {"deployments": "write"}
 RATE_LIMIT_STATUSES = frozenset({403, 429})
 SECONDARY_LIMIT, SECONDARY_LIMIT_SECONDS = re.compile("(?i)secondary rate limit"), 60.0
-"""A secondary limit may come without a header; only GitHub's words tell its 403 from a missing right."""
+"""A secondary limit may come without a header; only GitHub's words distinguish its 403 from a missing right."""
 
 
 class GitHubApi(abc.GitHubAPI):

@@ -17,7 +17,7 @@ def without_collections(load: Callable[[], T]) -> T:
     """The result of a function that imports.
 
     Imports leave little garbage and thousands of objects that stay: the collector would visit all of them several
-    times, for a tenth of a cold start, and again in each full collection later.
+    times, for a tenth of a cold start, and again in each full collection later. From then on collections are rarer.
     """
     was_enabled = gc.isenabled()
     gc.disable()
