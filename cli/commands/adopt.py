@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,12 +16,11 @@ from cli.runner import CommandContext, CommandResult, run_and_print
 if TYPE_CHECKING:
     from cli.json_documents.changes import Adopted
     from core.agents_file.spec import AgentSpec
-    from core.model import Agent, Push, Version
+    from core.model import Agent, Definition, Push, Version
     from core.state.release import GoodVersion
 
 CONNECTION = re.compile(r"\$\{\{connections\.([^}\s]+)\}\}")
 PLATFORM_PREFIXES = ("FOUNDRY_", "AGENT_", "SLIPWAY_")
-Json = Mapping[str, Any]
 
 
 def adopt(
@@ -88,6 +86,7 @@ def _data(existing: ExistingAgent, good: GoodVersion | None) -> Adopted:
 
 
 async def _read(context: CommandContext, name: str) -> ExistingAgent:
+    """Return the agent; the values of its variables are only searched for connections, never shown."""
     from core.definition import push_of_version
     from core.target import agent_of
 
@@ -95,15 +94,15 @@ async def _read(context: CommandContext, name: str) -> ExistingAgent:
     if agent is None or agent.live is None:
         problem = "does not exist" if agent is None else "has no live version"
         raise UsageError(f"the agent {name} {problem} in {context.endpoint_of(name)}")
-    live = await context.gateways.foundry.get_version(name, agent.live)
-    push = push_of_version(live) if live else None
+    live = await context.gateways.foundry.get_definition(name, agent.live)
+    push = push_of_version(live.version) if live else None
     if live is None or push is None:
         raise UsageError(f"version {agent.live} of {name} does not name its image by digest: push it again")
-    server = live.image.partition("/")[0]
+    server = live.version.image.partition("/")[0]
     if server != context.settings.registry_login_server:
         raise UsageError(f"{name} runs an image of {server}, not of {context.settings.registry_login_server}")
-    entry = agents_yaml_entry(agent_of(name), push.repository, await _read_definition(context, name, agent.live))
-    return ExistingAgent(name, agent, live, await _with_tag(context, push), entry)
+    entry = agents_yaml_entry(agent_of(name), push.repository, live.definition)
+    return ExistingAgent(name, agent, live.version, await _with_tag(context, push), entry)
 
 
 async def _adopt(context: CommandContext, existing: ExistingAgent, by: str) -> str:
@@ -131,46 +130,24 @@ def _parse_entry(entry: str, name: str) -> AgentSpec:
 async def _with_tag(context: CommandContext, push: Push) -> Push:
     """Return the push with the registry's tag and time, so that only a newer push is released."""
     from cli.image_reference import find_tag_of_digest
-    from core.model import Push
 
     found = await find_tag_of_digest(push.repository, push.digest, context.gateways)
-    if found is None:
-        return push
-    return Push(push.repository, push.digest, found.tag, found.pushed_at, push.event_id)
+    return replace(push, tag=found.tag, pushed_at=found.pushed_at) if found else push
 
 
-async def _read_definition(context: CommandContext, agent: str, version: str) -> Json:
-    """Return the definition; the values of variables are only searched for connections, never shown."""
-    from azure.ai.projects.aio import AIProjectClient
-    from azure.core.exceptions import AzureError
-    from azure.identity.aio import DefaultAzureCredential
-
-    from core.target import agent_of
-    from handlers.gateways.errors import TransientError
-
-    async with (
-        DefaultAzureCredential(require_envvar=True) as credential,
-        AIProjectClient(context.endpoint_of(agent), credential) as client,
-    ):
-        try:
-            answer: Any = await client.agents.get_version(agent_of(agent), version)
-        except AzureError as error:
-            raise TransientError("Foundry", "no answer", f"get version {version} of {agent}") from error
-        return dict(answer.get("definition") or {})
-
-
-def agents_yaml_entry(agent: str, repository: str, definition: Json) -> str:
+def agents_yaml_entry(agent: str, repository: str, definition: Definition) -> str:
     """Return the agent's entry, indented as below ``agents:``."""
     from cli.output import join_lines
+    from core.model import SecretValue
 
     lines = [f"  {agent}:", f"    repository: {repository}"]
-    lines += [f'    {key}: "{definition[key]}"' for key in ("cpu", "memory") if definition.get(key)]
-    protocols = {str(item["protocol"]): str(item["version"]) for item in definition.get("protocol_versions") or []}
-    pairs = ", ".join(f'{name}: "{version}"' for name, version in protocols.items())
+    sizes = {"cpu": definition.cpu, "memory": definition.memory}
+    lines += [f'    {key}: "{size}"' for key, size in sizes.items() if size]
+    pairs = ", ".join(f'{name}: "{version}"' for name, version in definition.protocols)
     lines += [f"    protocols: {{{pairs}}}"] if pairs else []
     variables = {
-        name: str(value)
-        for name, value in sorted((definition.get("environment_variables") or {}).items())
+        name: value.reveal() if isinstance(value, SecretValue) else value
+        for name, value in sorted(definition.environment.items())
         if not name.startswith(PLATFORM_PREFIXES)
     }
     lines += ["    env:"] if variables else []
