@@ -31,6 +31,7 @@ from core.model import (
 from core.prune.toolboxes import ToolboxVersion
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.state.summary import DesiredSummary
 from core.target import project_of
 from handlers.gateways.clock import Clock
 from handlers.gateways.commit_statuses import CommitStatusQueue
@@ -81,10 +82,7 @@ class Foundry(Protocol):
         """Open a session on the version within so many seconds; returns its id, or the error answer."""
 
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
-        """Send one probe to a session, or to the live traffic; returns any answer of a server.
-
-        Raises TransientError where no answer came within so many seconds.
-        """
+        """Send a probe to a session, or to live traffic: any answer; TransientError if none came in so many seconds."""
 
     async def end_session(self, agent: str, session: str) -> None:
         """Delete the session: it would block the deletion of its version, and it counts towards the quota."""
@@ -247,6 +245,9 @@ class StateStore(Protocol):
 
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         """Names of the agents in one of the states (open, due, ended), by one listing."""
+
+    async def list_desired(self) -> Mapping[str, DesiredSummary]:
+        """A summary of the desired state of every agent that has one or a release, by one listing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.state.summary import DesiredSummary, summarise
 from handlers.concurrency import gather_two
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.clock import Clock
@@ -20,6 +21,7 @@ from handlers.gateways.storage.account import StorageAccount, translate_errors
 from handlers.gateways.storage.blobs import LEASE_SECONDS, Blob, BlobContainer
 from handlers.gateways.storage.json_codec import Codec, read_text_value
 
+Metadata = Mapping[str, str]
 CONTAINER = "slipway"
 MAX_WRITE_ATTEMPTS = 50
 """Attempts of a compare-and-swap: another writer came between read and write each time."""
@@ -48,11 +50,8 @@ class BlobStateStore:
             after = change(before)
             if after == before:
                 return after
-            not_before = after.not_before.isoformat() if after.not_before else ""
-            waiting = str(len(after.waiting) or "")
-            metadata = {"generation": str(after.generation), "not_before": not_before, "waiting": waiting}
             data = DESIRED_CODEC.encode(after, stored)
-            if await self._blobs.write(name, data, metadata, blob.etag if blob else None):
+            if await self._blobs.write(name, data, _desired_metadata(after), blob.etag if blob else None):
                 return after
         raise TransientError(STORAGE, "contended", f"write {name}: {MAX_WRITE_ATTEMPTS} other writes came between")
 
@@ -100,12 +99,19 @@ class BlobStateStore:
 
     async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
         """A release is open, or due, also where the desired generation is newer, or a secret's start date has come."""
-        desired, releases = dict[str, Mapping[str, str]](), dict[str, Mapping[str, str]]()
+        listed, now = await self._list(), self._clock.now()
+        return sorted(name for name, metadata in listed.items() if _state(*metadata, now) in states)
+
+    async def list_desired(self) -> Mapping[str, DesiredSummary]:
+        return {name: _summary(desired) for name, (desired, _) in (await self._list()).items()}
+
+    async def _list(self) -> Mapping[str, tuple[Metadata, Metadata]]:
+        """Agent -> metadata of its desired and its release state."""
+        desired, releases = dict[str, Metadata](), dict[str, Metadata]()
         async for name, metadata in self._blobs.list(("release/", "desired/")):
             kind, _, file = name.partition("/")
             (releases if kind == "release" else desired)[file.removesuffix(".json")] = metadata
-        agents, now = desired.keys() | releases.keys(), self._clock.now()
-        return sorted(name for name in agents if _state(desired.get(name, {}), releases.get(name, {}), now) in states)
+        return {agent: (desired.get(agent, {}), releases.get(agent, {})) for agent in desired.keys() | releases.keys()}
 
 
 class BlobLock:
@@ -167,12 +173,30 @@ class BlobLease(BlobLock):
         return True
 
 
+def _desired_metadata(desired: DesiredState) -> dict[str, str]:
+    summary = summarise(desired)
+    return {
+        "generation": str(summary.generation),
+        "push": summary.push,
+        "not_before": desired.not_before.isoformat() if desired.not_before else "",
+        "waiting": str(len(desired.waiting) or ""),
+    }
+
+
+def _summary(desired: Metadata) -> DesiredSummary:
+    """What the metadata says; none where a person changed it beyond reading, and where an older Slipway wrote it."""
+    try:
+        return DesiredSummary(int(desired.get("generation", "0")), desired.get("push") or "")
+    except ValueError:
+        return DesiredSummary()
+
+
 def _metadata(release: ReleaseState) -> dict[str, str]:
     due = {"secret_due": release.secret_due.isoformat()} if release.secret_due else {}
     return {"state": release.blob_state, "observed_generation": str(release.observed_generation), **due}
 
 
-def _state(desired: Mapping[str, str], release: Mapping[str, str], now: datetime) -> str:
+def _state(desired: Metadata, release: Metadata, now: datetime) -> str:
     """What the metadata says; metadata that a person changed beyond reading counts as open."""
     try:
         has_pending = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))
