@@ -10,6 +10,7 @@ from core.agents_file.fields import quote
 from core.agents_file.signers import IdentitySigner, accepts_anybody
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.agents_file.yaml_positions import Issue, KeyPath
+from core.target import project_of
 
 DOCUMENTED_SIZES = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 REFERENCES = (
@@ -36,6 +37,11 @@ def find_warnings(agents: Agents) -> list[Issue]:
         for spec in agents.agents.values()
         for about, keys, message in (*_of_agent(spec), *_of_stage(spec, agents))
     }
+    used = {project_of(target) for target in agents.agents}
+    for project in sorted(set(agents.projects) - used):
+        keys = ("projects", project)
+        message = "is the project of no stage, so that no agent runs in it; name it in a stage, or remove it"
+        found.add(Issue(keys, agents.lines.get(keys, 1), message))
     return sorted(found, key=lambda issue: (issue.line, issue.path, issue.message))
 
 

@@ -13,7 +13,7 @@ from core.agents_file.spec import AgentSpec
 from core.intake.registry_check import restore
 from core.reasons import Reason
 from core.state.desired import DesiredState, Hold
-from core.state.release import ReleaseState
+from core.state.release import WITHOUT_TRAFFIC, ReleaseState
 
 MAX_PASSED_DIGESTS = 40
 """More than a desired state has pushes: the desired one, those that wait and the previous ones."""
@@ -22,7 +22,32 @@ MAX_PASSED_DIGESTS = 40
 def with_passed(desired: DesiredState, digest: str) -> DesiredState:
     """The desired state once an image was taken from the stage before, or an operator sent it past that."""
     others = tuple(item for item in desired.passed_digests if item != digest)
-    return replace(desired, passed_digests=(*others, digest)[-MAX_PASSED_DIGESTS:])
+    return replace(desired, passed_digests=(*others, digest)[-MAX_PASSED_DIGESTS:], withdrawn_digest="")
+
+
+def taken_digests(desired: DesiredState, release: ReleaseState) -> frozenset[str]:
+    """Digests that were taken from the stage before and have not had traffic here: they wait, or are released now."""
+    push, good = desired.push, release.last_good
+    is_over = desired.generation <= release.observed_generation and release.phase not in WITHOUT_TRAFFIC
+    is_live = push is not None and good is not None and good.push.digest == push.digest
+    desired_now = [push] if push is not None and not (is_over or is_live or desired.rollback) else []
+    digests = {item.digest for item in (*desired_now, *(waiting.push for waiting in desired.waiting))}
+    return frozenset(digests & set(desired.passed_digests) - {desired.past_stage})
+
+
+def with_withdrawn(desired: DesiredState, digest: str) -> DesiredState:
+    """The desired state once an image that was taken does not serve in the stage before any more."""
+    waiting = tuple(item for item in desired.waiting if item.push.digest != digest)
+    withdrawn = digest if desired.push is not None and desired.push.digest == digest else desired.withdrawn_digest
+    return replace(desired, waiting=waiting, withdrawn_digest=withdrawn)
+
+
+def is_withdrawn(desired: DesiredState, release: ReleaseState) -> bool:
+    """True where the image of the release under way is not the one that serves in the stage before any more."""
+    push, good = release.push, release.last_good
+    if push is None or push.digest != desired.withdrawn_digest:
+        return False
+    return desired.rollback is None and (good is None or good.push.digest != push.digest)
 
 
 def has_unknown(desired: DesiredState) -> bool:

@@ -11,12 +11,12 @@ from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
 from core.drift import AGENT_GONE, ROUTING
-from core.intake.events import apply_push
-from core.intake.passed_stage import unpassed_tags, with_passed, without_unpassed
+from core.intake.events import apply_push, user_change
+from core.intake.passed_stage import taken_digests, unpassed_tags, with_passed, with_withdrawn, without_unpassed
 from core.model import UNKNOWN_TIME, Push
 from core.reasons import Reason
 from core.state import holds
-from core.state.desired import DesiredState, Hold, StageWait
+from core.state.desired import Cause, DesiredState, Hold, StageWait
 from core.state.release import ReleaseState
 from core.timing import add
 
@@ -58,6 +58,8 @@ class _NoneGood:
     """Why no image is good there."""
 
     why: str
+    moved: Push | None = None
+    """The image that somebody moved the traffic from."""
 
 
 def promote(
@@ -71,6 +73,8 @@ def promote(
 
     With the target's own release state, pushes that have not passed that stage are not desired any more.
     """
+    if withdrawn := _withdrawn(desired, upstream, release or ReleaseState(), now):
+        return withdrawn
     if release is None or not (tags := unpassed_tags(desired, release)):
         return _promote(desired, spec, upstream, now)
     promotion = _promote(without_unpassed(desired, spec, release, now), spec, upstream, now)
@@ -79,6 +83,23 @@ def promote(
     back = f"; {again.tag} is desired again" if again and promotion.reason is None else ""
     detail = "; ".join(filter(None, (promotion.detail, f"{note}{back}")))
     return replace(promotion, reason=promotion.reason or Reason.STAGE_NOT_PASSED, detail=detail)
+
+
+def _withdrawn(
+    desired: DesiredState, upstream: Sequence[UpstreamTarget], release: ReleaseState, now: datetime
+) -> Promotion | None:
+    """Take back an image whose traffic somebody moved in the stage before, until it is live here; or take it again."""
+    good, push = _good_at_all(upstream, now), desired.push
+    if isinstance(good, _NoneGood):
+        moved = good.moved
+        if moved is None or moved.digest not in taken_digests(desired, release) - {desired.withdrawn_digest}:
+            return None
+        withdrawn = with_withdrawn(desired, moved.digest)
+        return Promotion(withdrawn, Reason.STAGE_CANCELLED, f"{moved.tag}: {good.why}", push=moved)
+    if push is None or not push.digest == good.push.digest == desired.withdrawn_digest:
+        return None
+    again = replace(user_change(desired, Cause.PUSH, now), withdrawn_digest="")
+    return Promotion(again, Reason.ACCEPTED, f"good at {_names(upstream)} again", push=push)
 
 
 def _promote(desired: DesiredState, spec: AgentSpec, upstream: Sequence[UpstreamTarget], now: datetime) -> Promotion:
@@ -144,7 +165,7 @@ def _good_image(target: UpstreamTarget, now: datetime) -> _Good | _NoneGood:
         return _NoneGood(f"at {target.name} it is held: {holds.describe(hold)}")
     moved = next((name for name in release.reported_drift if name.startswith((f"{ROUTING} ", AGENT_GONE))), "")
     if moved or release.reason == Reason.ROUTING_CHANGED:
-        return _NoneGood(f"somebody moved the traffic of {target.name}")
+        return _NoneGood(f"somebody moved the traffic of {target.name}", good.push)
     newest = desired.push if desired.push and desired.push.digest == good.push.digest else good.push
     return _Good(newest, good.since or _since(release))  # another tag of the image is no new release there
 

@@ -68,6 +68,7 @@ RULES: tuple[Rule, ...] = (
     # the gates before the traffic moves; check is the gate after it
     confirm.confirm,
     rules_candidate.held_meanwhile,
+    stage.withdrawn_meanwhile,
     verify.verify,
     evaluate.evaluate,
     approval.approval,

@@ -233,6 +233,8 @@ class DesiredState:
     """Digests that were taken from the stage before, or that an operator sent past it; the newest last."""
     past_stage: str = ""
     """The digest that an operator sent past the stage before: holds of that stage do not count for it."""
+    withdrawn_digest: str = ""
+    """The digest that was taken from the stage before, where somebody moved the traffic before it was live here."""
 
     @property
     def rejected_digests(self) -> Mapping[str, str]:

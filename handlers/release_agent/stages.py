@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec, next_stage
 from core.drift import find_moved_traffic, is_watched
-from core.intake.passed_stage import has_unknown, with_unpassed_held
+from core.intake.passed_stage import has_unknown, taken_digests, with_unpassed_held
 from core.intake.promotion import Promotion, UpstreamTarget, promote, with_upstream_holds
 from core.reasons import Reason
 from core.release_outcome import seconds_since
@@ -18,10 +19,13 @@ from core.state.release import ReleaseState
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, StateStore
+from handlers.retry import with_retries
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
 
 STEP = "stage"
+MAX_READ_TIME = timedelta(seconds=20)
+"""For the traffic of a target of the stage before, with retries."""
 
 
 def target_fields(spec: AgentSpec) -> dict[str, object]:
@@ -66,14 +70,16 @@ async def take_promotion(spec: AgentSpec, gateways: Gateways) -> bool:
         return True
     now, found = gateways.clock.now(), list[Promotion]()
     upstream = await read_targets(spec.place.upstream, gateways.state_store)
-    desired = await gateways.state_store.get_desired(spec.name)
-    release = await _release_if_needed(spec, desired, gateways.state_store)
-    if promote(desired, spec, upstream, now, release).reason is Reason.ACCEPTED:
+    store = gateways.state_store
+    desired, release = await gather_two(store.get_desired(spec.name), store.get_release(spec.name))
+    is_taken = promote(desired, spec, upstream, now, release).reason is Reason.ACCEPTED
+    if is_taken or taken_digests(desired, release):
         try:
             upstream = await gather_all([_with_traffic(target, gateways) for target in upstream])
-        except GatewayError as error:  # the timer wakes the target again
-            await _record(Promotion(desired, Reason.SERVICE_UNAVAILABLE, str(error)), spec, gateways)
-            return _has_release(desired)
+        except GatewayError as error:
+            if is_taken:  # the timer wakes the target again; what was taken before goes on with what is known
+                await _record(Promotion(desired, Reason.SERVICE_UNAVAILABLE, str(error)), spec, gateways)
+                return _has_release(desired)
 
     def apply(desired: DesiredState) -> DesiredState:
         found.append(promote(desired, spec, upstream, now, release))
@@ -100,7 +106,9 @@ async def _with_traffic(target: UpstreamTarget, gateways: Gateways) -> UpstreamT
     release = target.release
     if not is_watched(release, gateways.clock.now()):
         return target
-    moved = find_moved_traffic(release, await gateways.foundry.get_agent(target.name))
+    ends = gateways.clock.now() + MAX_READ_TIME
+    agent = await with_retries(gateways.clock, lambda: gateways.foundry.get_agent(target.name), ends)
+    moved = find_moved_traffic(release, agent)
     return replace(target, release=replace(release, reported_drift=(*release.reported_drift, *moved)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
@@ -23,20 +23,27 @@ def agents_against_rights(request: DeployRequest, agents: Agents) -> Iterator[Fi
     used = {value.secret for agent in specs for value in agent.env.values() if isinstance(value, SecretRef)}
     if request.secret_names:
         yield from _single_secrets(set(request.secret_names), used)
-    yield from _without_roles(request, agents)
+    yield from _vaults_without_role(request, agents)
     yield ok("agents.yaml", f"{len(specs)} agents, {len(used)} secrets")
 
 
-def _without_roles(request: DeployRequest, agents: Agents) -> Iterator[Finding]:
-    """Projects and vaults of the file that the deployment does not name; a subdomain may differ from the account."""
-    projects = {(project.account.lower(), project.name.lower()) for project in request.projects}
+def projects_without_role(agents: Agents, named: Collection[tuple[str, str]]) -> Iterator[Finding]:
+    """Projects of the file that the deployment does not name; ``named``: subdomain and project of those that it names.
+
+    An account has its name as its subdomain only where nobody chose another one.
+    """
+    known = {(subdomain.lower(), name.lower()) for subdomain, name in named}
     for name, endpoint in agents.projects.items():
-        account, project = _first_label(endpoint), endpoint.rpartition("/")[2].lower()
-        if (account, project) not in projects:
-            message = f"project {name} of agents.yaml is {project} of {account}, which MORE_PROJECT_IDS does not name"
+        subdomain, project = _first_label(endpoint), endpoint.rpartition("/")[2].lower()
+        if (subdomain, project) not in known:
+            message = f"project {name} of agents.yaml is {project} of {subdomain}, which MORE_PROJECT_IDS does not name"
             yield note(
                 "agents.yaml", f"{message}: the app gets no role there", "add its resource id, or assign the role"
             )
+
+
+def _vaults_without_role(request: DeployRequest, agents: Agents) -> Iterator[Finding]:
+    """Vaults of the file that the deployment does not name."""
     vaults = {vault.name.lower() for vault in request.vaults}
     for address in sorted(set(agents.vaults.values())):
         if (vault := _first_label(address)) not in vaults:

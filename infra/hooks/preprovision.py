@@ -66,10 +66,11 @@ def findings(env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
         offline += agents
     yield from offline
     if isinstance(agents, Agents) and not any(finding.level == "error" for finding in offline):
-        yield from _in_azure(request, agents, azure)
+        yield from findings_in_azure(request, agents, azure)
 
 
-def _in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[Finding]:
+def findings_in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[Finding]:
+    """What Azure says of the requested deployment, and of the projects that agents.yaml names."""
     visible = azure.list("/subscriptions", SUBSCRIPTIONS_API)
     accounts = [preflight_subscription.subscription(visible, subscription) for subscription in request.subscriptions]
     yield from accounts
@@ -79,9 +80,12 @@ def _in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[
     for subscription in request.subscriptions:
         yield from _providers(subscription, request, azure)
     yield _group(request, azure)
-    principals: tuple[str, ...] = ()
+    principals, named = list[str](), list[tuple[str, str]]()
     for project in request.projects:
-        principals += ((yield from _foundry(project, azure)),)
+        principal, subdomain = yield from _foundry(project, azure)
+        principals.append(principal)
+        named.append((subdomain, project.name))
+    yield from preflight_agents.projects_without_role(agents, named)
     yield from _registry(request, principals, agents, azure)
     for vault in request.vaults:
         yield from _vault(vault, request, azure)
@@ -150,14 +154,15 @@ def _group(request: DeployRequest, azure: Azure) -> Finding:
     return preflight_subscription.resource_group(group, resources, request)
 
 
-def _foundry(wanted: Project, azure: Azure) -> Generator[Finding, None, str]:
-    """Yield the findings and return the principal id of the project's identity."""
+def _foundry(wanted: Project, azure: Azure) -> Generator[Finding, None, tuple[str, str]]:
+    """Yield the findings and return the principal id of the project's identity, and the subdomain of its account."""
     account = azure.get(wanted.account_id, API["foundry"])
     if account is None:
         found_ids = azure.find_resources(wanted.account, "Microsoft.CognitiveServices/accounts")
         variable = "FOUNDRY" if wanted.is_first else ""
         yield preflight_resources.not_found("foundry", variable, wanted.account, found_ids)
-        return ""
+        return "", wanted.account
+    subdomain = str((account.get("properties") or {}).get("customSubDomainName") or wanted.account)
     project = azure.get(wanted.id, API["foundry"])
     if project is None:
         projects = azure.list(f"{wanted.account_id}/projects", API["foundry"])
@@ -165,9 +170,9 @@ def _foundry(wanted: Project, azure: Azure) -> Generator[Finding, None, str]:
         message = f"{wanted.account} has no project {wanted.name}; it has: {names}"
         fix = "azd env set FOUNDRY_PROJECT_NAME <one of them>" if wanted.is_first else "correct MORE_PROJECT_IDS"
         yield error("foundry", message, fix)
-        return ""
+        return "", subdomain
     yield from preflight_resources.foundry(account, project, wanted)
-    return str((project.get("identity") or {}).get("principalId", ""))
+    return str((project.get("identity") or {}).get("principalId", "")), subdomain
 
 
 def _registry(request: DeployRequest, principals: Sequence[str], agents: Agents, azure: Azure) -> Iterator[Finding]:

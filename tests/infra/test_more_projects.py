@@ -12,6 +12,7 @@ from core.events import SECRET_NEW_VERSION
 from infra.hooks import event_subscriptions
 from infra.hooks.deploy_request import from_env
 from infra.hooks.preflight_agents import agents_against_rights
+from infra.hooks.preprovision import findings_in_azure
 from infra.hooks.role_assignments import ROLES, role_assignments
 from local.arm_lists import PROVIDERS
 from tests.infra.cloud import APP_GROUP, OTHER_SUBSCRIPTION, REGISTRY, Cloud, assignment
@@ -179,9 +180,22 @@ def test_projects_and_vaults_of_agents_yaml_that_the_deployment_does_not_name_ar
     others = {**endpoints, "us": "https://contoso-us.services.ai.azure.com/api/projects/production"}
     more_vaults = {**vaults, "us": "https://contoso-us-kv.vault.azure.net"}
     found = [*agents_against_rights(request, Agents(agents={}, projects=others, vaults=more_vaults))]
-    assert [finding.level for finding in found] == ["note", "note", "ok"]
-    assert found[0].message.startswith("project us of agents.yaml is production of contoso-us, which MORE_PROJECT_IDS")
-    assert found[1].message.startswith("the vault contoso-us-kv of agents.yaml is not in MORE_VAULT_IDS")
+    assert [finding.level for finding in found] == ["note", "ok"]
+    assert found[0].message.startswith("the vault contoso-us-kv of agents.yaml is not in MORE_VAULT_IDS")
+
+
+def test_a_project_is_known_by_the_subdomain_of_its_account_which_may_differ_from_its_name(more: Cloud) -> None:
+    more.put(ACCOUNT, properties={"customSubDomainName": "Ours-EU"})
+    addresses = {"eu": "ours-eu", "us": "contoso-eu"}
+    projects = {
+        name: f"https://{label}.services.ai.azure.com/api/projects/production" for name, label in addresses.items()
+    }
+    with more.azure() as azure:
+        found = [*findings_in_azure(from_env(more.env), Agents(agents={}, projects=projects), azure)]
+    assert [finding.message for finding in found if finding.subject == "agents.yaml"] == [
+        "project us of agents.yaml is production of contoso-eu, which MORE_PROJECT_IDS does not name: "
+        "the app gets no role there"
+    ]
 
 
 def test_a_topic_that_the_list_names_is_used(more: Cloud) -> None:

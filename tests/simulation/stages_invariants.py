@@ -22,6 +22,8 @@ TOLERANCE = 60.0
 """Seconds by which the clocks of two instances may differ, and by which the onlooker may be late."""
 BOUND = 700.0
 """Seconds for a release whose message was lost: the timer's interval, and what the release itself takes."""
+MAX_UNSEEN = 1500.0
+"""Seconds until moved traffic is known in the next stage, while its project answers: some runs of the timer."""
 GOOD = frozenset({Behaviour.GOOD, Behaviour.LATE, Behaviour.FLAKY})
 """How an image behaves that may be good somewhere."""
 TROUBLE = frozenset(
@@ -40,6 +42,12 @@ class World(Protocol):
     gateways: Gateways
     faulty: str
 
+    def live(self) -> dict[str, str]:
+        """Target -> the digest that its traffic goes to."""
+
+    def answers(self, target: str) -> bool:
+        """False while the target's project refuses every call."""
+
 
 class Onlooker:
     """Remembers what was good where for how long, and what was held."""
@@ -57,6 +65,8 @@ class Onlooker:
         self._longest: dict[tuple[str, str], float] = {}
         """Target and image -> for how long it was good at most, without interruption."""
         self._held_since: dict[tuple[str, str], float] = {}
+        self._moved_for: dict[tuple[str, str], float] = {}
+        """Target and image -> for how long its traffic went to another image while it was the good one, as all see."""
 
     def fail(self, violation: str) -> None:
         """Raise InvariantError."""
@@ -71,8 +81,10 @@ class Onlooker:
         """Look at every target again and again."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
+            live = self._world.live()
             for target in self._specs:
                 self._look(target)
+                self._look_at_traffic(target, live[target])
             if self._faulty:
                 self._check_others()
 
@@ -95,6 +107,12 @@ class Onlooker:
             else:
                 self._held_since.pop((target, digest), None)
 
+    def _look_at_traffic(self, target: str, live: str) -> None:
+        good = self._good[target][0]
+        self._moved_for.pop((target, live), None)
+        if good != live and self._world.answers(target):
+            self._moved_for[target, good] = self._moved_for.get((target, good), 0.0) + LOOK_EVERY
+
     def _held(self, target: str, now: datetime) -> set[str]:
         record, desired = self._store.releases.get(target), self._store.desired.get(target)
         active = holds.active(desired, record.state, now) if desired and record else ()
@@ -114,6 +132,10 @@ class Onlooker:
             since = self._held_since.get((earlier, digest))
             if since is not None and self._clock.monotonic() - since > MAX_DESIRED_AGE and not chosen:
                 self.fail(f"{target} got an image that is held at {earlier}")
+
+        for upstream in place.upstream:
+            if self._moved_for.get((upstream, digest), 0.0) > MAX_UNSEEN and not chosen:
+                self.fail(f"{target} got an image whose traffic somebody moved at {upstream}")
 
     def _check_others(self) -> None:
         """No target that does not depend on the faulty project is late, or reports trouble."""
@@ -141,5 +163,6 @@ class Onlooker:
             if not due or any(digest != due for digest, _ in found):
                 return
         has_run = self._behaviours[due] is Behaviour.GOOD
-        if has_run and now - since > place.soak.total_seconds() + BOUND and self._good[target][0] != due:
+        waits = (place.soak + self._specs[target].release.min_push_age).total_seconds()
+        if has_run and now - since > waits + BOUND and self._good[target][0] != due:
             self.fail(f"faults in {self._faulty} delay {target}: {due[-2:]} is due for {now - since:.0f} s")

@@ -87,9 +87,14 @@ def _one_limiter(gateways: Gateways) -> Gateways:
     return replace(gateways, project_limiter=lambda _: shared)
 
 
+def _traffic_as_left(release: ReleaseState) -> ReleaseState:
+    return replace(release, reported_drift=(), expected_routing=None)
+
+
 STAGE_MUTANTS = {
     "the time in the stage before is not waited for": _reads(_good_since_long_ago),
     "a candidate counts as good": _reads(_candidate_is_good),
+    "traffic that somebody moved in an earlier stage is not seen": _reads(_traffic_as_left),
     "the holds of earlier stages are not read": Mutant(_holds_are_not_read),
     "every desired image counts as passed": Mutant(_every_desired_image_passed),
     "nobody wakes a later stage": Mutant(_nobody_wakes),

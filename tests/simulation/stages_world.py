@@ -16,7 +16,7 @@ from core.agents_file.loader import load_agents
 from core.agents_file.spec import AgentSpec
 from core.events import ImagePushed, SecretChanged
 from core.intake.events import apply_push
-from core.model import Push
+from core.model import Push, Routing
 from core.target import DEFAULT_PROJECT, agent_of, project_of, target_of
 from handlers import user_commands
 from handlers.events.image_pushed import handle_push
@@ -57,7 +57,7 @@ agents:
     release: {{debounce: 5s, verify: {PROBE}, check: {PROBE}}}
     stages:
       - {{project: default}}
-      - {{project: eu, soak: 20m}}
+      - {{project: eu, soak: 20m, release: {{min_push_age: 2h}}}}
       - {{projects: [us, ap], soak: 10m}}
 """.encode()
 )
@@ -71,7 +71,7 @@ TROUBLES: tuple[GatewayError, ...] = (
 )
 """What every call of a project answers for a while."""
 LASTS = (60.0, 600.0, 2400.0)
-MAX_RUNS = 24
+MAX_RUNS = 48
 """Of the timer, until the last push must be everywhere."""
 
 
@@ -215,6 +215,13 @@ class StagesHistory(Instances):
         )
         await self.gateways.release_queue.enqueue(spec.name)
 
+    def move_traffic(self, target: str) -> None:
+        """A person sends the traffic to any version, in the portal."""
+        foundry = self.projects[project_of(target)].foundry
+        agent = foundry.agents.get(agent_of(target))
+        if agent and agent.versions:
+            foundry.change_routing(agent_of(target), Routing.to(self.random.choice(sorted(agent.versions))))
+
     async def run(self) -> None:
         """Let things happen, and then push a last image, which must get everywhere."""
         for number, host in enumerate(self.hosts):
@@ -244,6 +251,8 @@ class StagesHistory(Instances):
             self.lose_messages()
         if not self.faulty and random.random() < 0.7:
             self.interfere()
+        if not self.faulty and random.random() < 0.4:
+            self.move_traffic(random.choice(TARGETS[:2]))
 
     def lose_messages(self) -> None:
         """Every message that waits is lost."""
@@ -258,13 +267,17 @@ class StagesHistory(Instances):
         for _ in range(MAX_RUNS):
             await asyncio.sleep(RESUME_EVERY)
             self.raise_errors()
-            if self.onlooker.is_everywhere(self.onlooker.pushed[-1], self._live()) and not self.queue.waiting:
+            if self.onlooker.is_everywhere(self.onlooker.pushed[-1], self.live()) and not self.queue.waiting:
                 return
-        self.onlooker.fail(f"a stage starves: {self._live()}")
+        self.onlooker.fail(f"a stage starves: {self.live()}")
 
-    def _live(self) -> dict[str, str]:
+    def live(self) -> dict[str, str]:
         """Target -> the digest that its traffic goes to."""
         return {target: self._live_at(target) for target in TARGETS}
+
+    def answers(self, target: str) -> bool:
+        """False while the target's project refuses every call."""
+        return self.projects[project_of(target)].trouble is None
 
     def _live_at(self, target: str) -> str:
         agent = self.projects[project_of(target)].foundry.agents.get(agent_of(target))
