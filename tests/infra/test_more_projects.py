@@ -192,10 +192,8 @@ def test_a_project_is_known_by_the_subdomain_of_its_account_which_may_differ_fro
     }
     with more.azure() as azure:
         found = [*findings_in_azure(from_env(more.env), Agents(agents={}, projects=projects), azure)]
-    assert [finding.message for finding in found if finding.subject == "agents.yaml"] == [
-        "project us of agents.yaml is production of contoso-eu, which MORE_PROJECT_IDS does not name: "
-        "the app gets no role there"
-    ]
+    (message,) = [finding.message for finding in found if finding.subject == "agents.yaml"]
+    assert message.startswith("project us of agents.yaml is production of contoso-eu, which MORE_PROJECT_IDS does not")
 
 
 def test_a_topic_that_the_list_names_is_used(more: Cloud) -> None:

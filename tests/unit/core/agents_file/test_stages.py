@@ -146,7 +146,7 @@ def test_warnings_and_past_freezes_name_the_stage() -> None:
     freeze = "{start: 2020-01-01, end: 2020-01-02}"
     stage = f"{{project: eu, cpu: 4, release: {{windows: {{freezes: {freeze}}}}}}}"
     data = f"{HEAD}{ONE}[{stage}]\n".encode()
-    warned, unused = warnings(load_agents(data))
+    unused, warned = warnings(load_agents(data))
     assert unused.startswith("projects.us: is the project of no stage, so that no agent runs in it; name it")
     assert warned.startswith("agents.hello.stages.0: cpu 4 with memory 2Gi is not a documented size")
     (past,) = past_freezes(load_agents(data), datetime(2026, 1, 1, tzinfo=UTC))

@@ -77,6 +77,21 @@ async def test_no_version_is_made_of_an_image_that_waited_for_its_age() -> None:
     assert (await images(app))[1] == ["a", "b"]
 
 
+async def test_no_version_is_made_of_an_image_that_was_taken_during_a_pause() -> None:
+    app = ProjectsApp(MANUAL)
+    app.key_vault.put("hello-key", "canary-8a1f")
+    await pushed(app)
+    await pushed(app, "b")
+    await user_commands.pause([EU], "lunch", "ana", app.gateways)
+    await app.wait(HOUR)
+    assert (await app.state_store.get_desired(EU)).push
+    move(app, "1")
+    await user_commands.unpause([EU], "ana", app.gateways)
+    await app.run_queue()
+    assert (await images(app))[1] == []
+    assert reasons(app, EU)[-1] == "STAGE_CANCELLED"
+
+
 async def test_the_timer_alone_withdraws_it_too() -> None:
     app = await taken(MANUAL)
     move(app, "1")
