@@ -82,11 +82,11 @@ async def test_no_version_is_made_of_an_image_that_was_taken_during_a_pause() ->
     app.key_vault.put("hello-key", "canary-8a1f")
     await pushed(app)
     await pushed(app, "b")
-    await user_commands.pause([EU], "lunch", "ana", app.gateways)
+    await user_commands.pause((EU,), "lunch", "ana", app.gateways)
     await app.wait(HOUR)
     assert (await app.state_store.get_desired(EU)).push
     move(app, "1")
-    await user_commands.unpause([EU], "ana", app.gateways)
+    await user_commands.unpause((EU,), "ana", app.gateways)
     await app.run_queue()
     assert (await images(app))[1] == []
     assert reasons(app, EU)[-1] == "STAGE_CANCELLED"
