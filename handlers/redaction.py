@@ -17,7 +17,7 @@ from core.reasons import Reason
 from core.service_codes import is_public
 from handlers.masking.finder import Finder, Span, find_few
 from handlers.masking.parts import MIN_CHARS, parts_of
-from handlers.masking.spellings import encoded_twice, readings, spellings_of
+from handlers.masking.spellings import readings, spellings_of, spellings_of_whole
 from handlers.masking.visible import visible, visible_line
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def register_secret(value: str, secret_id: str = "") -> None:
         return
     known = _secrets.pop(value, None)
     if known is None:
-        known = spellings_of((value, *parts_of(value)), MIN_SECRET_CHARS) | encoded_twice(value, MIN_SECRET_CHARS)
+        known = spellings_of((value, *parts_of(value)), MIN_SECRET_CHARS) | spellings_of_whole(value, MIN_SECRET_CHARS)
         _finder.add(known)
     _secrets[value] = known
     if len(_secrets) > MAX_SECRETS:

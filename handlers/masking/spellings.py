@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from base64 import b64encode
+from base64 import a85encode, b32encode, b64encode, b85encode
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 MAX_ROUNDS = 4
 """How often escapes are undone: JSON in JSON in JSON, and once more."""
@@ -20,26 +20,41 @@ MIN_ENCODED_CHARS = 6
 
 HEX = "[0-9a-fA-F]"
 ESCAPE = re.compile(
-    rf"""(?P<pair>\\u[dD][89abAB]{HEX}{{2}}\\u[dD][c-fC-F]{HEX}{{2}})
-    |(?P<code>\\u{HEX}{{4}}|\\u\{{(?:0?{HEX}|10)?{HEX}{{1,4}}\}}|\\U00(?:0{HEX}|10){HEX}{{4}}|\\x{HEX}{{2}})
+    rf"""(?=[\\%&\uff01-\uff5e\u3000])(?:(?P<pair>[\\%]u[dD][89abAB]{HEX}{{2}}[\\%]u[dD][c-fC-F]{HEX}{{2}})
+    |(?P<code>[\\%]u{HEX}{{4}}|\\u\{{(?:0?{HEX}|10)?{HEX}{{1,4}}\}}|\\U00(?:0{HEX}|10){HEX}{{4}}|\\x{HEX}{{2}})
     |(?P<octal>\\[0-3][0-7]{{2}})
-    |(?P<char>\\[\\/"'abfnrtv0])
+    |(?P<named>\\N\{{[A-Z0-9][A-Z0-9 -]{{1,80}}\}})
+    |(?P<char>\\[abfnrtv0!-/:-@\[-`{{-~\ ])
     |(?P<percent>%[0-7]{HEX}|%[cCdD]{HEX}%[89abAB]{HEX}
         |%[eE]{HEX}(?:%[89abAB]{HEX}){{2}}|%[fF][0-4](?:%[89abAB]{HEX}){{3}}
         |%[89a-fA-F]{HEX})
-    |(?P<entity>&(?:\#[0-9]{{1,7}}|\#[xX]{HEX}{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}});)""",
+    |(?P<wide>[\uff01-\uff5e\u3000])
+    |(?P<entity>&(?:\#[0-9]{{1,7}};?|\#[xX]{HEX}{{1,6}};?|[A-Za-z][A-Za-z0-9]{{1,31}};)))""",
     re.VERBOSE,
 )
-ESCAPE_SIGNS = re.compile(r"[\\%&]")
-BREAK = r"[ \t]*\\?(?:\r\n|[\r\n])[ \t]*"
+ESCAPE_SIGNS = re.compile(r"[\\%&\uff01-\uff5e\u3000]")
+BREAK = r"[ \t]*[\\|\u2502]?(?:\r\n|[\r\n])(?:[ \t]*[|\u2502>])?[ \t]*"
+"""The end of a line, also in a box, a quotation or the output of a service of Compose."""
 UNSEEN = r"\x1b\[[0-9;]*[A-Za-z]|[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
 """Colours of a terminal, control characters, and characters without width."""
 JOINS = (re.compile(f"{UNSEEN}|{BREAK}"), re.compile(f"(?P<space>{BREAK})"))
 """What may part a value: what nobody sees, and the end of a line, also in place of a space."""
 JOIN_SIGNS = re.compile(r"[\0-\x08\n-\x1f\x7f\u00ad\u200b-\u2064\ufeff]")
-HEX_DUMP = re.compile(rf"[ :,\n-](?<=\b{HEX}{{2}}[ :,\n-])(?={HEX}{{2}}\b)")
-HEX_DUMP_SIGNS = re.compile(rf"[ :,-]{HEX}{{2}}[ :,-]{HEX}{{2}}\b")
+HEX_DUMP = re.compile(rf"(?<={HEX}{{2}})[ :;,._\n-]{{1,2}}(?:0[xX])?(?={HEX}{{2}})")
+HEX_DUMP_SIGNS = re.compile(
+    rf"[ :;,._-](?:0[xX])?(?:{HEX}{{2}}){{1,4}}(?:[ :;,._-]{{1,2}}(?:0[xX])?(?:{HEX}{{2}}){{1,4}}){{2}}\b"
+)
+"""Bytes, or groups of them, with something between: as a dump, an address of hardware or a list of a program."""
+QUOTED = re.compile(r"=(?:(?P<quoted>[0-9A-F]{2})|\r?\n)")
+"""Quoted-printable, as mail is sent: no escape among others, since ``key=4f…`` is none."""
+QUOTED_SIGNS = re.compile(r"=(?:\r?\n|[0-9A-F]{2})")
+NUMBERS = re.compile(r"(?<=[0-9])(?P<comma>\s+|,\s+)(?=[0-9]{1,3}\b)")
+NUMBERS_SIGNS = re.compile(r"[0-9](?:,\s*|\s+)(?:[0-9]{1,3}(?:,\s*|\s+)){6}")
+OTHER_READINGS = ((HEX_DUMP_SIGNS, HEX_DUMP), (QUOTED_SIGNS, QUOTED), (NUMBERS_SIGNS, NUMBERS))
+"""What a text must have to be read in another way, and what is replaced then."""
 CHARS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
+MIXED = re.compile(r"(?s)(?=.{12})(?=.*[A-Za-z])(?=(?:.*[0-9]){2})")
+"""What is no word or name even in other letters."""
 HEX_VALUE = re.compile(rf"{HEX}[0-9a-fA-F-]{{14,}}{HEX}")
 
 
@@ -94,30 +109,44 @@ def readings(text: str) -> Iterator[Reading]:
         yield reading
         if JOIN_SIGNS.search(reading.text):
             yield from filter(None, map(reading.rewritten, JOINS))
-        if HEX_DUMP_SIGNS.search(reading.text) and (joined := reading.rewritten(HEX_DUMP)) is not None:
-            yield joined
+        for signs, pattern in OTHER_READINGS:
+            if signs.search(reading.text) and (other := reading.rewritten(pattern)) is not None:
+                yield other
         reading = reading.rewritten(ESCAPE) if ESCAPE_SIGNS.search(reading.text) else None
 
 
-def spellings_of(values: Iterable[str], min_chars: int) -> frozenset[str]:
+def spellings_of(values: Collection[str], min_chars: int) -> frozenset[str]:
     """What to search for in the readings of a text, to find any of the values."""
     plain = frozenset(form for value in values for form in _forms(value))
     found = {form for form in plain if len(form) >= min_chars}
     found |= {form for form in _unescaped_forms(plain) if len(form) >= min_chars}
+    found |= {other for value in values if MIXED.search(value) for other in (value.lower(), value.upper())}
     encoded = (code for form in plain for code in _encoded(form.encode("utf-8", "surrogatepass")))
     return frozenset(found | {code for code in encoded if len(code) >= max(min_chars, MIN_ENCODED_CHARS)})
 
 
-def encoded_twice(value: str, min_chars: int) -> frozenset[str]:
-    """What a value reads as in base64 of JSON, of base64, and of UTF-16, which PowerShell encodes.
+def spellings_of_whole(value: str, min_chars: int) -> frozenset[str]:
+    """What a value reads as in base64 of JSON, of base64, and of UTF-16, which PowerShell encodes, and in rarer codes.
 
     Of a value as a whole alone: for each part of a document it would take too much memory.
     """
     in_json = {json.dumps(value, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)} - {value}
-    texts = (value.encode("utf-16-le", "surrogatepass"), *(text.encode("utf-8", "surrogatepass") for text in in_json))
+    texts = (
+        *(value.encode(name, "surrogatepass") for name in ("utf-16-le", "utf-16-be")),
+        *(text.encode("utf-8", "surrogatepass") for text in in_json),
+    )
     wrapped = (b64encode(value.encode("utf-8", "surrogatepass")), *texts)
-    codes = (code for item in wrapped for code in _encoded(item))
+    codes = [code for item in wrapped for code in _encoded(item)] + list(_rare_codes(value))
     return frozenset(code for code in codes if len(code) >= max(min_chars, MIN_ENCODED_CHARS))
+
+
+def _rare_codes(value: str) -> Iterator[str]:
+    """Base32, base85, and the list of a buffer's bytes."""
+    data = value.encode("utf-8", "surrogatepass")
+    in_32 = b32encode(data).decode().rstrip("=")
+    in_32 = in_32 if len(data) % 5 == 0 else in_32[:-1]  # the bits at the end belong to what follows
+    yield from (in_32, in_32.lower(), b85encode(data).decode(), a85encode(data).decode())
+    yield ",".join(map(str, data))
 
 
 def _forms(value: str) -> Iterator[str]:
@@ -168,30 +197,52 @@ def _new(match: re.Match[str] | None) -> str:
 
 def _replacement(match: re.Match[str]) -> str:
     """What a match reads as; what joins pieces reads as nothing."""
-    kind, text = match.lastgroup, match[0]
-    if kind == "char":
-        return CHARS.get(text[1], text[1])
-    if kind == "percent":
-        data = bytes.fromhex(text.replace("%", ""))
-        return data.decode("latin-1" if len(data) == 1 else "utf-8", "replace")
-    if kind == "pair":
-        return chr(0x10000 + ((int(text[2:6], 16) - 0xD800) << 10) + int(text[8:12], 16) - 0xDC00)
-    if kind == "code":
-        return chr(int(text[2:].strip("{}"), 16))
-    if kind == "octal":
-        return chr(int(text[1:], 8))
-    if kind == "entity":
-        return _entity(text)
-    if kind == "space":
-        return " "
+    return UNDO.get(match.lastgroup or "", _nothing)(match[0])
+
+
+def _nothing(text: str) -> str:
     return ""
+
+
+def _percent(text: str) -> str:
+    data = bytes.fromhex(text.replace("%", ""))
+    return data.decode("latin-1" if len(data) == 1 else "utf-8", "replace")
+
+
+def _pair(text: str) -> str:
+    return chr(0x10000 + ((int(text[2:6], 16) - 0xD800) << 10) + int(text[8:12], 16) - 0xDC00)
+
+
+def _named(text: str) -> str:
+    r"""The character of Python's ``\N{…}``."""
+    try:
+        return unicodedata.lookup(text[3:-1])
+    except KeyError:
+        return text
 
 
 def _entity(text: str) -> str:
     """The character of an entity; a browser drops control characters, so ``unescape`` does, but a number names them."""
     if text[1] == "#":
-        code = int(text[3:-1], 16) if text[2] in "xX" else int(text[2:-1])
+        number = text[2:].rstrip(";")
+        code = int(number[1:], 16) if text[2] in "xX" else int(number)
         return chr(code) if code < 0x110000 else text
     from html import unescape
 
     return unescape(text)
+
+
+UNDO: dict[str, Callable[[str], str]] = {
+    "pair": _pair,
+    "code": lambda text: chr(int(text[2:].strip("{}"), 16)),
+    "octal": lambda text: chr(int(text[1:], 8)),
+    "named": _named,
+    "char": lambda text: CHARS.get(text[1], text[1]),
+    "percent": _percent,
+    "wide": lambda text: " " if text == "\u3000" else chr(ord(text) - 0xFEE0),
+    "entity": _entity,
+    "quoted": lambda text: chr(int(text[1:], 16)),
+    "space": lambda text: " ",
+    "comma": lambda text: ",",
+}
+"""How each kind of match reads."""

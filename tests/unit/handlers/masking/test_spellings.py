@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import json
+import quopri
+import re
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 
 from handlers.masking.finder import Finder
 from handlers.masking.parts import is_everyday, parts_of
-from handlers.masking.spellings import JOINS, encoded_twice, readings, spellings_of
+from handlers.masking.spellings import JOINS, readings, spellings_of, spellings_of_whole
 from handlers.redaction import HIDDEN, redact, register_secret
 from tests.support.secrets import forget_secrets
 
@@ -42,6 +45,15 @@ def utf16_escapes(text: str, form: str) -> str:
 
 def lower_percent(text: str) -> str:
     return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
+def named(char: str) -> str:
+    name = unicodedata.name(char, "")
+    return f"\\N{{{name}}}" if name else char
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    return [text[at : at + width] for at in range(0, len(text), width)]
 
 
 def parted(text: str, sign: str) -> str:
@@ -103,6 +115,32 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "a zero inside": lambda text: parted(text, "\0"),
     "a soft hyphen inside": lambda text: parted(text, "\u00ad"),
     "a line of a shell": lambda text: parted(text, "\\\n    "),
+    "lines of 76": lambda text: "\n".join(wrapped("x" * 70 + text, 76)),
+    "base64, lines of 76 behind other data": lambda text: "\n".join(wrapped(base64_behind("x" * 41)(text), 76)),
+    "lines in a box": lambda text: parted(text, " \u2502\n\u2502 "),
+    "lines of a quotation": lambda text: parted(text, "\n> "),
+    "quoted-printable": lambda text: quopri.encodestring(b"key " * 17 + text.encode(), quotetabs=True).decode(),
+    "quoted-printable, all": lambda text: "".join(f"={byte:02X}" for byte in text.encode()),
+    "full width": lambda text: "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in text),
+    "names of characters": lambda text: "".join(named(char) for char in text),
+    "escape of a script": lambda text: utf16_escapes(text, "%u{:04X}"),
+    "HTML, decimal without semicolons": lambda text: numbered(text, "&#{}"),
+    "a regular expression": re.escape,
+    "Markdown": lambda text: re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text),
+    "hex, underscores": lambda text: text.encode().hex("_"),
+    "hex, groups of two bytes": lambda text: text.encode().hex(" ", -2),
+    "hex, groups of four bytes": lambda text: text.encode().hex(".", -4),
+    "hex, a list": lambda text: ", ".join(f"0x{byte:02x}" for byte in text.encode()),
+    "bytes, a list": lambda text: json.dumps(list(text.encode())),
+    "bytes, a buffer": lambda text: json.dumps(list(text.encode()), separators=(",", ":")),
+    "bytes, a column": lambda text: "\n".join(map(str, text.encode())),
+    "base32": lambda text: base64.b32encode(text.encode()).decode(),
+    "base32, lower case": lambda text: base64.b32encode(text.encode()).decode().lower().rstrip("="),
+    "base85": lambda text: base64.b85encode(text.encode()).decode(),
+    "Ascii85": lambda text: base64.a85encode(text.encode()).decode(),
+    "base64 of UTF-16, high byte first": lambda text: base64.b64encode(text.encode("utf-16-be")).decode(),
+    "capitals": str.upper,
+    "small letters": str.lower,
 }
 MANY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 VALUES = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=8, max_size=40)
@@ -127,7 +165,7 @@ def seen(value: str) -> str:
 
 def is_left(value: str, text: str) -> bool:
     """Whether a reader finds the value in a text by one of the readings, or by its base64 or hex."""
-    spellings = spellings_of([value], 8) | encoded_twice(value, 8)
+    spellings = spellings_of([value], 8) | spellings_of_whole(value, 8)
     return any(spelled in reading.text for reading in readings(text) for spelled in spellings)
 
 
