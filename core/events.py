@@ -167,18 +167,37 @@ def _event(body: object, ours: _Ours) -> ParsedEvent:
 def _push(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     data = _data(body)
     target = data.get("target")
-    if not isinstance(target, dict) or not _text(target, "repository"):
-        return Ignored(event_id, Reason.MALFORMED_EVENT, "data.target.repository is missing")
+    if not isinstance(target, dict) or (problem := _wrong_target(target)):
+        problem = problem if isinstance(target, dict) else _without_target(body, data)
+        return Ignored(event_id, Reason.MALFORMED_EVENT, problem)
     repository, tag, digest = (_text(target, key) for key in ("repository", "tag", "digest"))
     reason = _not_ours(data, _topic(body), ours) or _not_deployable(repository, tag, digest)
     if reason is not None:
         detail = _malformed(repository, tag) if reason is Reason.MALFORMED_EVENT else ""
-        detail = _quote(_topic(body), MAX_TOPIC_CHARS) if reason is Reason.OTHER_REGISTRY else detail
+        if reason is Reason.OTHER_REGISTRY:
+            detail = _quote(_topic(body), MAX_TOPIC_CHARS).strip() or "the event has no topic or source"
         known_digest = digest if DIGEST.fullmatch(digest) else ""
         shown = repository if is_repository(repository) else _quote(repository)
         return Ignored(event_id, reason, detail, shown, _quote(tag), known_digest)
     push = Push(repository, digest, tag, _event_time(body, data, ours.received_at), event_id)
     return ImagePushed(push, _traceparent(body), _is_dry_run(data))
+
+
+def _without_target(body: Json, data: Json) -> str:
+    """Why an event names no image."""
+    if "target" in data:
+        return "data.target is not an object"
+    if data:
+        return "data.target is missing"
+    return "data is not an object with a target" if body.get("data") is not None else "the event has no data"
+
+
+def _wrong_target(target: Json) -> str:
+    """Which text of a target is missing or not a text; a push by digest alone has no tag."""
+    for key in ("repository", "tag", "digest"):
+        if target.get(key) is not None and not isinstance(target[key], str):
+            return f"data.target.{key} is not a text"
+    return "" if target.get("repository") else "data.target.repository is missing"
 
 
 def _is_dry_run(data: Json) -> bool:

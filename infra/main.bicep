@@ -178,7 +178,8 @@ func place(id string) object => {
 }
 
 var appSubscription = subscription().subscriptionId
-var token = toLower(uniqueString(appSubscription, environmentName, location))
+// a region has a display name too, and the other spelling must not name everything anew
+var token = toLower(uniqueString(appSubscription, environmentName, toLower(replace(location, ' ', ''))))
 var tags = {
   'azd-env-name': environmentName
 }
@@ -218,7 +219,7 @@ var vaults = concat(
   })
 )
 // A metric alert can watch only topics of its own subscription
-var watchedVaults = filter(range(0, length(vaults)), i => vaults[i].subscription == appSubscription)
+var watchedVaults = filter(range(0, length(vaults)), i => vaults[i].subscription =~ appSubscription)
 var pruneCron = empty(pruneSchedule) ? '0 0 3 * * *' : pruneSchedule
 var resumeCron = empty(resumeSchedule) ? '0 */5 * * * *' : resumeSchedule
 
@@ -298,7 +299,7 @@ module foundryRoleDefinition 'modules/foundry-role.bicep' = if (assignRoles && f
   scope: subscription(foundrySubscription)
   params: {
     deployment: '${environmentName} ${token}'
-    assignableScopes: union(map(projects, project => '/subscriptions/${project.subscription}/resourceGroups/${project.group}'), [])
+    assignableScopes: union(map(projects, project => toLower('/subscriptions/${project.subscription}/resourceGroups/${project.group}')), [])
   }
 }
 
@@ -469,7 +470,7 @@ module alerts 'modules/alerts.bicep' = if (alertRules) {
       'slipway-${token}-queue'
       'slipway-${token}-function'
     ]
-    registryTopicIds: registrySubscription == appSubscription ? [registrySource.outputs.topicId] : []
+    registryTopicIds: registrySubscription =~ appSubscription ? [registrySource.outputs.topicId] : []
     vaultTopicIds: [for i in watchedVaults: vaultSource[i].outputs.topicId]
   }
 }

@@ -12,7 +12,7 @@ from core.release import transitions
 from core.release.actions import Action, Poll, Read, UpdateState
 from core.release.inputs import DecisionInput, is_gone
 from core.release.rules_candidate import adopt_if_as_asked_for
-from core.state.release import PendingWrite, WriteKind
+from core.state.release import PendingWrite, ReleaseState, WriteKind
 from core.timing import CONSISTENCY_LAG
 
 REASON_OF = {
@@ -56,7 +56,7 @@ def _unfinished_routing(inputs: DecisionInput, pending: PendingWrite, to: Routin
         return needed
     shows = inputs.agent is not None and inputs.agent.routing == to
     if now - pending.noted_at < CONSISTENCY_LAG:
-        is_first = shows and pending.seen_at is None and _shows_no_earlier_routing(inputs, now)
+        is_first = shows and pending.seen_at is None and _shows_no_earlier_routing(inputs.release, pending, now)
         seen = replace(inputs.release, pending_write=replace(pending, seen_at=now))
         return Poll(Reason.UNCLEAR_ANSWER, state=seen if is_first else None)
     applied_at = pending.noted_at if shows else pending.seen_at  # reads may lag behind a write that was applied late
@@ -65,13 +65,18 @@ def _unfinished_routing(inputs: DecisionInput, pending: PendingWrite, to: Routin
     return UpdateState(REASON_OF[pending.kind], transitions.routed(inputs.release, to, pending.kind, applied_at))
 
 
-def _shows_no_earlier_routing(inputs: DecisionInput, now: datetime) -> bool:
+def _shows_no_earlier_routing(release: ReleaseState, pending: PendingWrite, now: datetime) -> bool:
     """False where a stale read may show the time before our last routing write.
 
-    A rollback goes to the routing before the move: it would count as applied while the failed version serves.
+    A rollback goes to the routing before the move: it would count as applied while the failed version serves. A version
+    that this release created had no traffic before.
     """
-    routed_at = inputs.release.routed_at
-    return routed_at is None or now - routed_at >= CONSISTENCY_LAG
+    if release.routed_at is None or now - release.routed_at >= CONSISTENCY_LAG:
+        return True
+    if pending.kind is not WriteKind.MOVE_TRAFFIC or release.started_at is None:
+        return False
+    created_at = release.created_at.get(release.candidate or "")
+    return created_at is not None and created_at >= release.started_at
 
 
 def _adopt_created(inputs: DecisionInput, pending: PendingWrite) -> Action | None:

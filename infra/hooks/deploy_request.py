@@ -125,7 +125,7 @@ def group_id(subscription: str, group: str) -> str:
 
 def from_env(env: Mapping[str, str]) -> DeployRequest:
     """Read the azd environment with the defaults of infra/main.bicep."""
-    app_subscription, environment = env.get("AZURE_SUBSCRIPTION_ID", ""), env.get("AZURE_ENV_NAME", "")
+    app_subscription, environment = env.get("AZURE_SUBSCRIPTION_ID", "").lower(), env.get("AZURE_ENV_NAME", "")
     app_group = env.get("AZURE_RESOURCE_GROUP_NAME") or f"rg-slipway-{environment}"
     return DeployRequest(
         environment=environment,
@@ -153,7 +153,7 @@ def from_env(env: Mapping[str, str]) -> DeployRequest:
 def _source(env: Mapping[str, str], kind: str, type_: str, app_subscription: str, app_group: str) -> Source:
     created = _is_true(env, f"CREATE_{kind}", "false")
     group = app_group if created else env.get(f"{kind}_RESOURCE_GROUP", "")
-    subscription = "" if created else env.get(f"{kind}_SUBSCRIPTION_ID", "")
+    subscription = "" if created else env.get(f"{kind}_SUBSCRIPTION_ID", "").lower()
     return Source(
         kind=kind,
         type=type_,
@@ -172,13 +172,13 @@ def _projects(env: Mapping[str, str], app_subscription: str) -> Iterator[Project
         account=env.get("FOUNDRY_ACCOUNT_NAME", ""),
         name=env.get("FOUNDRY_PROJECT_NAME", ""),
         group=env.get("FOUNDRY_RESOURCE_GROUP", ""),
-        subscription=env.get("FOUNDRY_SUBSCRIPTION_ID") or app_subscription,
+        subscription=env.get("FOUNDRY_SUBSCRIPTION_ID", "").lower() or app_subscription,
         principal=env.get("SLIPWAY_PROJECT_PRINCIPAL_ID", ""),
     )
     principals = _outputs(env, "SLIPWAY_MORE_PROJECT_PRINCIPAL_IDS")
     for number, match in enumerate(_listed(env, "MORE_PROJECT_IDS", PROJECT_ID)):
         subscription, group, account, name = match.groups()
-        yield Project(account, name, group, subscription, _at(principals, number), is_first=False)
+        yield Project(account, name, group, subscription.lower(), _at(principals, number), is_first=False)
 
 
 def _more_vaults(env: Mapping[str, str]) -> Iterator[Source]:
@@ -186,7 +186,7 @@ def _more_vaults(env: Mapping[str, str]) -> Iterator[Source]:
     for number, match in enumerate(_listed(env, "MORE_VAULT_IDS", VAULT_ID)):
         subscription, group, name, topic = match.groups("")
         after = _at(topics, number), _at(principals, number)
-        yield Source("VAULT", VAULT_TYPE, name, group, subscription, topic, False, *after, is_first=False)
+        yield Source("VAULT", VAULT_TYPE, name, group, subscription.lower(), topic, False, *after, is_first=False)
 
 
 def _listed(env: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> list[re.Match[str]]:

@@ -18,7 +18,8 @@ TOPIC = re.compile(r"[A-Za-z0-9-]{3,50}")
 GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 VAULT = re.compile(r"(?=.{3,24}$)[A-Za-z](-?[A-Za-z0-9])+")
 SUBNET = re.compile(r"/subscriptions/[^/]+/resourceGroups/.+/virtualNetworks/[^/]+/subnets/[^/]+", re.IGNORECASE)
-BOOLEAN = re.compile(r"1|0|t|f|true|false", re.IGNORECASE)
+BOOLEAN = re.compile(r"[10tTfF]|true|True|TRUE|false|False|FALSE")
+"""What azd reads as a boolean: Go's strconv.ParseBool, which takes no other letters."""
 SWITCHES = (
     *("CREATE_REGISTRY", "CREATE_VAULT", "GRANT_PROJECT_PULL", "ASSIGN_ROLES"),
     *("PRUNE_DRY_RUN", "OUTCOME_TOPIC", "VNET_ENABLED", "ALERT_RULES", "REGISTER_PROVIDERS"),
@@ -151,6 +152,6 @@ def _violated_rule(variable: str, value: str) -> str:
         return "must be -1 for no limit, or 1 or more: with 0 no telemetry is kept"
     if variable in NUMBERS:
         minimum, maximum = NUMBERS[variable]
-        is_valid = re.fullmatch(r"-?\d{1,9}", value) and minimum <= int(value) <= maximum
+        is_valid = re.fullmatch(r"-?[0-9]{1,9}", value) and minimum <= int(value) <= maximum
         return "" if is_valid else f"must be a number from {minimum} to {maximum}"
     return ""

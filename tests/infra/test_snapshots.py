@@ -159,6 +159,15 @@ def test_a_name_in_other_letters_assigns_no_role_again() -> None:
     assert first == second
 
 
+def test_a_region_has_one_spelling_for_the_names_of_what_is_deployed() -> None:
+    """The other one must not make a second app beside the first, with an empty state."""
+    first, second = (
+        sorted(item["id"] for item in snapshots.take({**BASE, "location": location}).resources)
+        for location in ("westeurope", "West Europe")
+    )
+    assert first == second
+
+
 def test_two_environments_share_no_name_of_a_role_or_of_an_assignment() -> None:
     shared: Values = {"grantProjectPull": True, "foundryRole": "versions"}
     types = (snapshots.ROLE_ASSIGNMENT, ROLE_DEFINITION)

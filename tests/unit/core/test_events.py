@@ -170,12 +170,33 @@ def test_an_ignored_event_has_a_reason(event: Any, reason: Reason) -> None:
         ({"tag": "v 1"}, "data.target.tag is not a tag"),
         ({"repository": "A"}, "data.target.repository is not a repository's name"),
         ({"digest": "sha256:short"}, "data.target.digest is not a sha256 digest"),
+        ({"repository": None}, "data.target.repository is missing"),
+        ({"repository": ["agents/hello"]}, "data.target.repository is not a text"),
+        ({"tag": 1.0}, "data.target.tag is not a text"),
+        ({"digest": {}}, "data.target.digest is not a text"),
     ],
 )
-def test_the_detail_says_which_part_is_malformed(target: dict[str, str], detail: str) -> None:
+def test_the_detail_says_which_part_is_malformed(target: dict[str, Any], detail: str) -> None:
     parsed = parse_one(push_event(data=push_data(**target)))
     assert isinstance(parsed, Ignored)
     assert (parsed.reason, parsed.detail) == (Reason.MALFORMED_EVENT, detail)
+
+
+@pytest.mark.parametrize(
+    ("event", "detail"),
+    [
+        (push_event(data=None), "the event has no data"),
+        (push_event(data="{half"), "data is not an object with a target"),
+        (push_event(data=[push_data()]), "data is not an object with a target"),
+        (push_event(data={"action": "push"}), "data.target is missing"),
+        (push_event(data={"target": []}), "data.target is not an object"),
+        (push_event(topic=" "), "the event has no topic or source"),
+    ],
+)
+def test_the_detail_says_what_an_event_lacks(event: Any, detail: str) -> None:
+    parsed = parse_one(event)
+    assert isinstance(parsed, Ignored)
+    assert parsed.detail == detail
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,28 @@ def test_a_read_that_may_be_older_than_the_move_does_not_show_the_rollback() -> 
     assert decide(unanswered, read_all(AT_1, version("1")), ANSWERED) == Poll(Reason.UNCLEAR_ANSWER)
 
 
+@pytest.mark.parametrize(
+    ("kind", "created_at", "is_seen"),
+    [
+        pytest.param(WriteKind.MOVE_TRAFFIC, JUST_NOW, True, id="a version of this release"),
+        pytest.param(WriteKind.MOVE_TRAFFIC, LONG_AGO, False, id="a version that may have served before"),
+        pytest.param(WriteKind.MOVE_TRAFFIC, None, False, id="a version without a time"),
+        pytest.param(WriteKind.ROLL_BACK, JUST_NOW, False, id="a rollback"),
+    ],
+)
+def test_a_move_to_a_version_of_this_release_is_seen_also_shortly_after_another_write(
+    kind: WriteKind, created_at: datetime | None, is_seen: bool
+) -> None:
+    """No read can show it that is older than the earlier write; so a person may undo it at once."""
+    created = {"2": created_at} if created_at else {}
+    recently = replace(
+        _unanswered(kind, TO_2, TO_1), routed_at=NOW - timedelta(seconds=20), started_at=LAG_AGO, created_at=created
+    )
+    polled = decide(recently, read_all(agent(TO_2, version("2")), version("2")), ANSWERED)
+    assert isinstance(polled, Poll)
+    assert (polled.state is not None) is is_seen
+
+
 def test_a_routing_write_without_an_answer_reads_the_agent() -> None:
     unanswered = replace(_unanswered(WriteKind.MOVE_TRAFFIC, TO_2, TO_1), created_at={})
     assert decide(unanswered, replace(read_all(AT_1), reads=frozenset())) == needs_read(Read.AGENT)
