@@ -252,7 +252,8 @@ def test_a_move_to_a_version_of_this_release_is_seen_also_shortly_after_another_
     recently = replace(
         _unanswered(kind, TO_2, TO_1), routed_at=NOW - timedelta(seconds=20), started_at=LAG_AGO, created_at=created
     )
-    polled = decide(recently, read_all(agent(TO_2, version("2")), version("2")), ANSWERED)
+    shown = version("2", created_at=created_at) if created_at else version("2")
+    polled = decide(recently, read_all(agent(TO_2, shown), shown), ANSWERED)
     assert isinstance(polled, Poll)
     assert (polled.state is not None) is is_seen
 
