@@ -188,14 +188,14 @@ def _role_names() -> dict[str, str]:
     return {row["id"]: row["role"] for row in rows}
 
 
-def take(values: Values, infra: Path = ROOT / "infra") -> Snapshot:
+def take(values: Values, infra: Path = ROOT / "infra", subscription: str = APP) -> Snapshot:
     """Evaluate infra/ with these parameters, in a copy: the compiler writes beside the parameters file."""
     with tempfile.TemporaryDirectory() as name:
         folder = shutil.copytree(infra, Path(name) / "infra", ignore=shutil.ignore_patterns("hooks", "monitoring"))
         lines = [f"param {key} = {_literal(value)}" for key, value in values.items()]
         file = folder / "main.bicepparam"
         file.write_text("\n".join(["using 'main.bicep'", *lines, ""]))
-        context = ("--subscription-id", APP, "--tenant-id", TENANT, "--location", "westeurope")
+        context = ("--subscription-id", subscription, "--tenant-id", TENANT, "--location", "westeurope")
         done = bicep("snapshot", str(file), *context, "--deployment-name", "dev")
         assert done.returncode == 0, done.stderr + done.stdout
         found = json.loads((folder / "main.snapshot.json").read_text())

@@ -168,6 +168,20 @@ def test_a_region_has_one_spelling_for_the_names_of_what_is_deployed() -> None:
     assert first == second
 
 
+def test_a_subscription_in_other_letters_is_the_same_one() -> None:
+    """Else no alert would watch the topics of the registry and the vaults."""
+    own = "abcdef00-0000-0000-0000-0000000000ab"
+    more: Values = {
+        "registrySubscriptionId": own.upper(),
+        "moreVaultIds": f"{snapshots.place(own.upper(), 'rg-eu')}KeyVault/vaults/contoso-eu-kv",
+    }
+    taken = snapshots.take({**BASE, **more}, subscription=own)
+    watched = {
+        scope for alert in taken.of_type("Microsoft.Insights/metricAlerts") for scope in alert["properties"]["scopes"]
+    }
+    assert len(watched) == len(taken.of_type("Microsoft.EventGrid/systemTopics")) == 3
+
+
 def test_two_environments_share_no_name_of_a_role_or_of_an_assignment() -> None:
     shared: Values = {"grantProjectPull": True, "foundryRole": "versions"}
     types = (snapshots.ROLE_ASSIGNMENT, ROLE_DEFINITION)
