@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob.aio import BlobServiceClient
 
 from cli.arm_client import ArmClient, Json
 from cli.doctor.event_subscriptions import dead_letter_destination, subscriptions
 from cli.doctor.resources import KINDS, Resources
 from cli.doctor.result import Check, failed, ok, unknown
+from handlers import bootstrap
 
 MAX_COUNTED_BLOBS = 1000
 
@@ -48,10 +48,8 @@ async def _container(arm: ArmClient, account: str, container: str) -> Check:
 
 
 async def _count(endpoint: str, container: str) -> int:
-    async with (
-        DefaultAzureCredential(require_envvar=True) as credential,
-        BlobServiceClient(endpoint, credential, retry_total=1, connection_timeout=5, read_timeout=10) as client,
-    ):
+    credential = bootstrap.credential()
+    async with BlobServiceClient(endpoint, credential, retry_total=1, connection_timeout=5, read_timeout=10) as client:
         count = 0
         async for _ in client.get_container_client(container).list_blob_names():
             count += 1
