@@ -5,9 +5,10 @@ from __future__ import annotations
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobServiceClient
 
+from cli import arm_versions
 from cli.arm_client import ArmClient, Json
 from cli.doctor.event_subscriptions import dead_letter_destination, subscriptions
-from cli.doctor.resources import KINDS, Resources
+from cli.doctor.resources import Resources
 from cli.doctor.result import Check, failed, ok, unknown
 from handlers import bootstrap
 
@@ -29,7 +30,7 @@ async def checks(resources: Resources, arm: ArmClient) -> list[Check]:
 async def _container(arm: ArmClient, account: str, container: str) -> Check:
     check = f"dead letters in {container}"
     name = account.rpartition("/")[2]
-    resource: Json | None = await arm.get(account, KINDS["storage"][1])
+    resource: Json | None = await arm.get(account, arm_versions.STORAGE)
     endpoint = str((((resource or {}).get("properties") or {}).get("primaryEndpoints") or {}).get("blob") or "")
     if not endpoint:
         return unknown(check, f"you may not read the storage account {name}")
