@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from cli.options import AsJson, Local, OptionalAgent
 from cli.runner import CommandContext, CommandResult, run_and_print, targets_of
 
-STATES = frozenset({"open", "due", "ended"})
-"""Of the blobs of the state store: all."""
 MAX_READ_IN_FULL = 25
 """Of more agents, Foundry is asked only for those of which the state store does not say what serves."""
 
@@ -74,7 +72,7 @@ async def _read_states(context: CommandContext, names: Sequence[str]) -> AgentRe
 
     store, stored = context.gateways.state_store, frozenset(names)
     if len(names) > MAX_READ_IN_FULL:
-        stored &= frozenset(await store.list_agents(STATES))
+        stored &= frozenset(await store.list_agents())
     reads = await read_agents(
         context,
         [name for name in names if name in stored],

@@ -29,13 +29,14 @@ from core.model import (
     Version,
 )
 from core.prune.toolboxes import ToolboxVersion
+from core.signatures import SignatureBundle
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from core.target import project_of
 from handlers.gateways.clock import Clock
 from handlers.gateways.commit_statuses import CommitStatusQueue
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
-from handlers.gateways.signatures import SignatureSource, SignatureVerifier
+from handlers.gateways.signatures import SignatureVerifier
 
 
 class DeleteResult(StrEnum):
@@ -140,7 +141,7 @@ EndsListing = Callable[[Sequence[RegistryTag]], bool]
 """Whether a page of tags is the last one that a caller needs."""
 
 
-class Registry(SignatureSource, Protocol):
+class Registry(Protocol):
     """Manifests and tags in the registry. Each method raises TransientError or PermanentError."""
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
@@ -154,6 +155,12 @@ class Registry(SignatureSource, Protocol):
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """The last pushed tags, and that tag where it exists and is not among them; an empty name asks for no tag."""
+
+    async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
+        """The bundles of Sigstore that refer to a digest, with what is wrong with those that cannot be read."""
+
+    async def has_referrers_api(self, repository: str, digest: str) -> bool:
+        """Whether the registry lists referrers; without the API they are in an index at a tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +252,11 @@ class StateStore(Protocol):
     async def lock(self, name: str) -> Lock | None:
         """Be alone with a name of a marker, or None while somebody else is."""
 
-    async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
-        """Names of the agents in one of the states (open, due, ended), by one listing."""
+    async def list_agents(self, *, unfinished: bool = False) -> Sequence[str]:
+        """Names of the agents that have a state, by one listing; with ``unfinished``, those that have work left.
+
+        A release under way, a newer desired state, a push that waits, and a secret's start date that has come.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +291,7 @@ class Gateways:
     outcome_publisher: OutcomePublisher | None = None
     """None where no topic is set."""
     commit_statuses: CommitStatusQueue | None = None
-    """None where releases only are imagined."""
+    """None in a plan, which reports nothing."""
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How much of Foundry's rate this process uses, in the settings' project."""
     project_limiter: Callable[[str], FoundryRateLimiter] | None = None

@@ -31,7 +31,7 @@ class BlobStateStore:
 
     def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
         self.container = container
-        self._blobs = BlobContainer(account.container(container), kept="release/")
+        self._blobs = BlobContainer(account.container(container), cached_prefix="release/")
         self._clock = clock
 
     async def get_desired(self, agent: str) -> DesiredState:
@@ -48,9 +48,7 @@ class BlobStateStore:
             after = change(before)
             if after == before:
                 return after
-            not_before = after.not_before.isoformat() if after.not_before else ""
-            waiting = str(len(after.waiting) or "")
-            metadata = {"generation": str(after.generation), "not_before": not_before, "waiting": waiting}
+            metadata = {"generation": str(after.generation), "waiting": str(len(after.waiting) or "")}
             data = DESIRED_CODEC.encode(after, stored)
             if await self._blobs.write(name, data, metadata, blob.etag if blob else None):
                 return after
@@ -65,13 +63,13 @@ class BlobStateStore:
         name, empty = f"release/{agent}.json", ReleaseState()
         asked_at = self._clock.monotonic()
         leasing = self._blobs.lease(name, RELEASE_CODEC.encode(empty), _metadata(empty))
-        if self._blobs.kept(name) is None:
+        if self._blobs.cached(name) is None:
             lease, _ = await gather_two(leasing, self._read_early(name))
         else:
             lease = await leasing
         if lease is None:
             return None
-        blob = self._blobs.kept(name)
+        blob = self._blobs.cached(name)
         if blob is None or blob.etag != lease.etag:
             blob = await self._blobs.read(name)  # another process wrote it, or it was not there when it was read
         if blob is None:
@@ -98,14 +96,17 @@ class BlobStateStore:
         lease = await self._blobs.lease(path, json.dumps({"value": ""}).encode(), {})
         return BlobLock(path, lease) if lease else None
 
-    async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
-        """A release is open, or due, also where the desired generation is newer, or a secret's start date has come."""
+    async def list_agents(self, *, unfinished: bool = False) -> Sequence[str]:
         desired, releases = dict[str, Mapping[str, str]](), dict[str, Mapping[str, str]]()
         async for name, metadata in self._blobs.list(("release/", "desired/")):
             kind, _, file = name.partition("/")
             (releases if kind == "release" else desired)[file.removesuffix(".json")] = metadata
         agents, now = desired.keys() | releases.keys(), self._clock.now()
-        return sorted(name for name in agents if _state(desired.get(name, {}), releases.get(name, {}), now) in states)
+        return sorted(
+            name
+            for name in agents
+            if not unfinished or _is_unfinished(desired.get(name, {}), releases.get(name, {}), now)
+        )
 
 
 class BlobLock:
@@ -172,14 +173,11 @@ def _metadata(release: ReleaseState) -> dict[str, str]:
     return {"state": release.blob_state, "observed_generation": str(release.observed_generation), **due}
 
 
-def _state(desired: Mapping[str, str], release: Mapping[str, str], now: datetime) -> str:
-    """What the metadata says; metadata that a person changed beyond reading counts as open."""
+def _is_unfinished(desired: Mapping[str, str], release: Mapping[str, str], now: datetime) -> bool:
+    """What the metadata says; metadata that a person changed beyond reading counts as unfinished."""
     try:
         has_pending = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))
-        secret_due = datetime.fromisoformat(due) <= now if (due := release.get("secret_due")) else False
+        starts = datetime.fromisoformat(due) <= now if (due := release.get("secret_due")) else False
     except (ValueError, TypeError):
-        return "open"
-    if has_pending and desired.get("not_before"):
-        return "due"
-    state = "open" if has_pending else release.get("state", "ended")
-    return "due" if state == "ended" and (secret_due or desired.get("waiting")) else state
+        return True
+    return has_pending or starts or bool(desired.get("waiting")) or release.get("state", "ended") != "ended"
