@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -79,6 +80,7 @@ def main(
     unknown = sorted(set(only or []) - set(GROUPS))
     if unknown:
         raise typer.BadParameter(f"{unknown[0]} is not one of {', '.join(GROUPS)}", param_hint="--only")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the rows are about processes that find their bytecode
     began, rows = datetime.now(UTC), list[Row]()
     for name in only or GROUPS:
         print(f"measuring {name} …", file=sys.stderr, flush=True)

@@ -92,9 +92,9 @@ def options(
 def main() -> None:
     """Run the console script."""
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # the search for plugins reads every package
-    gc.set_threshold(
-        MAX_YOUNG_OBJECTS
-    )  # imports allocate what stays: looking for garbage in it was an eighth of status
+    os.environ["AZURE_TRACING_ENABLED"] = "false"  # nothing exports the spans that the app's settings ask for
+    # Imports allocate what stays: looking for garbage in it was an eighth of status.
+    gc.set_threshold(MAX_YOUNG_OBJECTS)
     try:
         app(standalone_mode=True, prog_name="slipway")
     except KeyboardInterrupt:

@@ -166,7 +166,8 @@ def _preparation(handler: str, *, releases: bool) -> asyncio.Future[None]:
     """Once in a process: import a trigger's handler and the gateways, while tokens are on the way."""
     from handlers.gateways.cold_start import FOUNDRY, KEY_VAULT, STORAGE, prepare
 
-    modules = (handler, "handlers.agents_file", "handlers.gateways.storage.state_store", "handlers.gateways.registry")
+    storage = ("handlers.gateways.storage.state_store", "azure.storage.queue.aio")
+    modules = (handler, "handlers.agents_file", *storage, "handlers.gateways.registry")
     services = [*([] if settings().storage else [STORAGE]), *([FOUNDRY, KEY_VAULT] if releases else [])]
     return asyncio.ensure_future(prepare(modules, credential(), services))
 

@@ -64,20 +64,25 @@ def _targets(context: CommandContext, agent: str | None) -> list[str]:
 
 
 async def _read_states(context: CommandContext, names: Sequence[str]) -> AgentReads[States]:
-    """Read the states of the targets; of many, those that have one: a list of them all costs less than their reads."""
+    """Read the states of the targets; of many, what a listing does not say: it costs less than the reads it saves."""
     from cli.concurrency import AgentReads, read_agents
     from core.state.desired import DesiredState
     from core.state.release import ReleaseState
+    from core.state.summary import DesiredSummary, shown_state
     from handlers.concurrency import gather_two
 
-    store, stored = context.gateways.state_store, frozenset(names)
-    if len(names) > MAX_READ_IN_FULL:
-        stored &= frozenset(await store.list_agents())
-    reads = await read_agents(
-        context,
-        [name for name in names if name in stored],
-        lambda name: gather_two(store.get_desired(name), store.get_release(name)),
-    )
+    store = context.gateways.state_store
+    if len(names) <= MAX_READ_IN_FULL:
+        return await read_agents(
+            context, names, lambda name: gather_two(store.get_desired(name), store.get_release(name))
+        )
+    listed = await store.list_desired()
+
+    async def read(name: str) -> States:
+        release = await store.get_release(name)
+        return shown_state(listed.get(name, DesiredSummary()), release) or await store.get_desired(name), release
+
+    reads = await read_agents(context, [name for name in names if name in listed], read)
     found = {
         name: reads.found.get(name, (DesiredState(), ReleaseState())) for name in names if name not in reads.unread
     }

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any
 
-import nodesemver
 import re2
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from core.agents_file.copied_text import copied_character
-from core.agents_file.versions import without_leading_zeros
+from core.agents_file.versions import semver, without_leading_zeros
 from core.image_reference import (
     MAX_REPOSITORY_CHARS,
     REGISTRY_ALONE,
@@ -122,7 +121,7 @@ def check_range(text: str) -> str:
     """A version range in npm's grammar."""
     check_length(text, MAX_RANGE_CHARS)
     try:
-        nodesemver.make_range(without_leading_zeros(text), loose=False)
+        semver().make_range(without_leading_zeros(text), loose=False)
     except ValueError as error:
         found = copied_character(text)
         instead = f"it has {found}" if found else 'write ">=1.0.0 <2.0.0" or "^1.2.0"'

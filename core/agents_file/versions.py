@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-
-import nodesemver
+from functools import cache
+from typing import Any
 
 VERSION = re.compile(r"v?0*([0-9]+)\.0*([0-9]+)\.0*([0-9]+)([-_].*)?", re.ASCII)
 MAX_NUMBER_CHARS = 128
@@ -16,10 +16,18 @@ ALL_PRERELEASES = re.compile(r"-0(?![0-9A-Za-z.-])")
 """``>=1.0.0-0``: the usual way to say, in Flux and Helm, that a range includes all its pre-releases."""
 
 
+@cache
+def semver() -> Any:
+    """The package nodesemver; imported here, since only tag policies of versions need it, and it compiles grammars."""
+    import nodesemver
+
+    return nodesemver
+
+
 def is_version(text: str) -> bool:
     """True for three numbers, with or without ``v``, pre-release and build metadata."""
     try:
-        nodesemver.make_semver(_plain(text), loose=False)
+        semver().make_semver(_plain(text), loose=False)
     except ValueError:
         return False
     return True
@@ -27,7 +35,7 @@ def is_version(text: str) -> bool:
 
 def is_prerelease(version: str) -> bool:
     """True for a version such as ``2.0.0-rc.1``."""
-    return bool(nodesemver.make_semver(_plain(version), loose=False).prerelease)
+    return bool(semver().make_semver(_plain(version), loose=False).prerelease)
 
 
 def is_in_range(text: str, version_range: str, *, prereleases: bool) -> bool:
@@ -39,11 +47,11 @@ def is_in_range(text: str, version_range: str, *, prereleases: bool) -> bool:
     if not is_version(text):
         return False
     version, version_range = _plain(text), without_leading_zeros(version_range)
-    if nodesemver.satisfies(version, version_range, loose=False):
+    if semver().satisfies(version, version_range, loose=False):
         return True
     if not (prereleases or ALL_PRERELEASES.search(version_range)) or not is_prerelease(version):
         return False
-    alternatives = nodesemver.to_comparators(version_range, loose=False)
+    alternatives = semver().to_comparators(version_range, loose=False)
     return any(all(_fulfils(version, comparator) for comparator in filter(None, each)) for each in alternatives)
 
 
@@ -59,7 +67,7 @@ def _fulfils(prerelease: str, comparator: str) -> bool:
     """
     bound = comparator.lstrip("<>=")
     sign = comparator.removesuffix(bound)
-    order = nodesemver.compare(prerelease, bound, loose=False)
+    order = semver().compare(prerelease, bound, loose=False)
     if sign == "<" and prerelease.partition("-")[0] == bound:
         return False
     return bool({">=": order >= 0, "<=": order <= 0, ">": order > 0, "<": order < 0}.get(sign, order == 0))
@@ -67,7 +75,7 @@ def _fulfils(prerelease: str, comparator: str) -> bool:
 
 def compare(version: str, other: str) -> int:
     """Above zero if the version is the higher one; build metadata does not count."""
-    return int(nodesemver.compare(_plain(version), _plain(other), loose=False))
+    return int(semver().compare(_plain(version), _plain(other), loose=False))
 
 
 def numbers(text: str) -> tuple[int, ...] | None:

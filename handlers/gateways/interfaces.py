@@ -32,6 +32,7 @@ from core.prune.toolboxes import ToolboxVersion
 from core.signatures import SignatureBundle
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.state.summary import DesiredSummary
 from core.target import project_of
 from handlers.gateways.clock import Clock
 from handlers.gateways.commit_statuses import CommitStatusQueue
@@ -82,10 +83,7 @@ class Foundry(Protocol):
         """Open a session on the version within so many seconds; returns its id, or the error answer."""
 
     async def ask(self, agent: str, probe: Probe, session: str | None, within: float) -> Answer:
-        """Send one probe to a session, or to the live traffic; returns any answer of a server.
-
-        Raises TransientError where no answer came within so many seconds.
-        """
+        """Send a probe to a session, or to live traffic: any answer; TransientError if none came in so many seconds."""
 
     async def end_session(self, agent: str, session: str) -> None:
         """Delete the session: it would block the deletion of its version, and it counts towards the quota."""
@@ -257,6 +255,9 @@ class StateStore(Protocol):
 
         A release under way, a newer desired state, a push that waits, and a secret's start date that has come.
         """
+
+    async def list_desired(self) -> Mapping[str, DesiredSummary]:
+        """A summary of the desired state of every agent that has one or a release, by one listing."""
 
 
 @dataclass(frozen=True, slots=True)

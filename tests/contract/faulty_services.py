@@ -103,7 +103,7 @@ class FaultyServices:
         blobs, queues = (f"{server.url}/devstoreaccount1" for server in (self.storage.blobs, self.storage.queues))
         self._account = account = StorageAccount(
             BlobServiceClient(blobs, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
-            QueueServiceClient(queues, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
+            lambda: QueueServiceClient(queues, credential=credential, **self._with_retries(CLIENT_OPTIONS)),
         )
         state_store, journal = BlobStateStore(account, self.clock), BlobJournal(account, self.clock)
         queue = StorageReleaseQueue(account)

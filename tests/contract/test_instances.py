@@ -77,6 +77,10 @@ async def test_a_heartbeat_that_cannot_be_written_is_an_error_of_a_gateway(accou
         {"since_refusal": "nan"},
         {"since_refusal": "1.0", "rate": "0"},
         {"rate": "nan"},
+        {"ages": "-1e9"},
+        {"ages": "1e400"},
+        {"ages": "1.0", "since_refusal": "-1e9", "rate": "1.0"},
+        {"ages": "[1.0]", "rate": "{}"},
         {},
     ],
 )
@@ -94,6 +98,14 @@ async def test_a_heartbeat_of_an_earlier_version_says_nothing_of_the_rate(accoun
     await blob.upload_blob(b"", metadata={"ages": "1.0", "since_refusal": "5.0"})
     (heard,) = await BlobInstances(account, container=name).exchange(Heartbeat("a"))
     assert (heard.ages != (), heard.since_refusal < 60.0, heard.rate_left) == (True, True, float("inf"))
+
+
+async def test_a_heartbeat_of_a_newer_version_says_what_this_one_can_read(account: StorageAccount) -> None:
+    name = await container(account)
+    blob = account.container(name).get_blob_client("instances/default/b")
+    await blob.upload_blob(b"{}", metadata={"ages": "1.0", "since_refusal": "5.0", "rate": "2.0", "schema": "9"})
+    (heard,) = await BlobInstances(account, container=name).exchange(Heartbeat("a"))
+    assert (len(heard.ages), heard.rate_left) == (1, 2.0)
 
 
 async def test_projects_do_not_hear_each_other(account: StorageAccount) -> None:
@@ -128,7 +140,14 @@ async def test_silence_is_measured_by_the_clock_of_storage(timed: TimedStorage) 
     timed.clock.passed += 20.0
     assert await instances.exchange(Heartbeat("c")) == [Heartbeat("b")]
     timed.clock.passed -= 30.0
-    assert {beat.instance for beat in await instances.exchange(Heartbeat("d"))} == {"a", "b", "c"}, "it was set back"
+    assert await instances.exchange(Heartbeat("d")) == [Heartbeat("a", (11.0,)), Heartbeat("b"), Heartbeat("c")]
+    timed.clock.passed -= 3600.0
+    assert await instances.exchange(Heartbeat("e")) == [
+        Heartbeat("a", (1.0,)),
+        Heartbeat("b"),
+        Heartbeat("c"),
+        Heartbeat("d"),
+    ], "no release is younger than its instance said"
 
 
 async def test_heartbeats_of_instances_that_ended_long_ago_are_deleted(timed: TimedStorage) -> None:
@@ -141,3 +160,13 @@ async def test_heartbeats_of_instances_that_ended_long_ago_are_deleted(timed: Ti
     assert len([blob async for blob in timed.account.container(name).list_blobs()]) == 2
     await instances.exchange(Heartbeat("a"))
     assert [blob.name async for blob in timed.account.container(name).list_blobs()] == ["instances/default/a"]
+
+
+async def test_a_heartbeat_that_cannot_be_deleted_hides_no_other_one(timed: TimedStorage) -> None:
+    name = await container(timed.account)
+    instances = BlobInstances(timed.account, container=name)
+    await instances.exchange(Heartbeat("old"))
+    await timed.account.container(name).get_blob_client("instances/default/old").acquire_lease(-1)
+    timed.clock.passed += FORGOTTEN_AFTER_SECONDS + 1
+    await instances.exchange(Heartbeat("a"))
+    assert await instances.exchange(Heartbeat("b")) == [Heartbeat("a")]

@@ -18,8 +18,9 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from cli.plan.recording_gateways import PlanQueue, PlanStateStore
 from core.model import Push, Routing
-from core.state.desired import Cause, DesiredState
+from core.state.desired import Cause, DesiredState, Pause
 from core.state.release import GoodVersion, PendingWrite, Phase, ReleaseState, WriteKind
+from core.state.summary import DesiredSummary, summarise
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.in_memory.clock import ManualClock
@@ -169,6 +170,19 @@ async def test_one_listing_finds_the_unfinished_agents(storage: Storage) -> None
         await lease.write(release)
     assert await storage.state_store.list_agents(unfinished=True) == ["asked", "later", "running"]
     assert await storage.state_store.list_agents() == ["answered", "asked", "later", "running"]
+
+
+async def test_one_listing_says_which_desired_states_are_but_a_push(storage: Storage) -> None:
+    store = storage.state_store
+    await store.update_desired("plain", lambda _: desired(2))
+    await store.update_desired("paused", lambda _: replace(desired(3), pause=Pause("lunch", "a", NOW)))
+    lease = await store.acquire_lease("released-only")
+    assert lease is not None
+    assert await store.list_desired() == {
+        "plain": summarise(desired(2)),
+        "paused": DesiredSummary(3),
+        "released-only": DesiredSummary(),
+    }
 
 
 async def test_the_journal_keeps_lines_in_order(storage: Storage) -> None:

@@ -67,7 +67,7 @@ class ScriptedRegistry(AzureRegistry):
 def _account() -> StorageAccount:
     options = {"credential": AsyncLocalCredential(), "transport": HTTP.transport(), **CLIENT_OPTIONS}
     blobs = BlobServiceClient("https://demo.blob.core.windows.net", **options)
-    return StorageAccount(blobs, QueueServiceClient("https://demo.queue.core.windows.net", **options))
+    return StorageAccount(blobs, lambda: QueueServiceClient("https://demo.queue.core.windows.net", **options))
 
 
 ACCOUNT = _account()
@@ -160,6 +160,7 @@ STORAGE: Calls = {
     ),
     "acquire_lease": lambda: STATE_STORE.acquire_lease("a"),
     "list_agents": lambda: STATE_STORE.list_agents(unfinished=True),
+    "list_desired": STATE_STORE.list_desired,
     "read_marker": lambda: STATE_STORE.read_marker("deployed"),
     "write_marker": lambda: STATE_STORE.write_marker("deployed", "0" * 64),
     "read_day": lambda: JOURNAL.read_day(AT),
@@ -195,6 +196,7 @@ MAX_BLOB_BYTES = 100_000
 BLOBS = answer(*STORED, VALUE)
 STORAGE_ANSWERS = dict.fromkeys(STORAGE, BLOBS) | {
     "list_agents": _listing() | BLOBS,
+    "list_desired": _listing() | BLOBS,
     "read_day": _journal() | answer(LINES),
     "end": _journal() | answer(LINES),
     "read_new": _journal() | answer(LINES),

@@ -169,6 +169,14 @@ async def test_a_retry_after_of_years_is_limited(retry_after: str) -> None:
     assert failed.value.retry_after == MAX_RETRY_AFTER_SECONDS
 
 
+@pytest.mark.parametrize("retry_after", ["-5", "0.5", "soon", "1e9", "nan", " ", "Wed, 02 Dec 2026 07:28:00 GMT"])
+async def test_a_retry_after_that_is_not_a_number_of_seconds_is_as_none(retry_after: str) -> None:
+    answer_with(Answer(429, (("Retry-After", retry_after),), b"{}"))
+    with pytest.raises(TransientError) as failed:
+        await FOUNDRY.get_agent("a")
+    assert (failed.value.throttled, failed.value.retry_after) == (True, None)
+
+
 async def test_the_sdk_does_not_wait_for_a_retry_after() -> None:
     before = HTTP.requests
     answer_with(Answer(429, (("Retry-After", "3600"),), b"{}"), json_answer(AGENT))

@@ -88,6 +88,11 @@ class Measured:
     running_seconds: float = 0.0
     """Seconds that messages were in hand, of all messages."""
 
+    @property
+    def foundry_requests(self) -> int:
+        """Those that were sent, the refused ones too."""
+        return sum(count for name, count in self.foundry.items() if name != "429")
+
 
 class Fleet:
     """The instances of the app and the services that they call."""

@@ -13,6 +13,7 @@ from core.foundry_rate import (
     HEARTBEAT_SECONDS,
     MAX_INSTANCES,
     MAX_SILENT_SECONDS,
+    MIN_READS_PER_SECOND,
     Heartbeat,
     count_ahead,
     is_throttled,
@@ -104,10 +105,11 @@ class AppShare:
     def app_rate(self, now: float, most: float) -> float:
         """The rate of the app, in reads a second: the lowest that the refusals of any instance leave.
 
-        Without heartbeats it is an equal share of the maximum for each instance, so that together they keep to it.
+        Without heartbeats it is an equal share of the maximum for each instance, so that together they keep to it; no
+        instance has less than the minimum, at which a release still gets the answers that it needs.
         """
         if self._exchange_failed and not self._is_current(now):
-            most /= MAX_INSTANCES
+            most = max(min(most, MIN_READS_PER_SECOND), most / MAX_INSTANCES)
         return min(recovered_rate(left, now - at, most) for at, left in self._refusals())
 
     def _refusals(self) -> tuple[tuple[float, float], ...]:

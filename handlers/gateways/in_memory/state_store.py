@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.state.summary import DesiredSummary, summarise
 from handlers.gateways.clock import Clock
 
 LEASE_SECONDS = 60.0
@@ -76,6 +77,10 @@ class InMemoryStateStore:
     async def list_agents(self, *, unfinished: bool = False) -> Sequence[str]:
         agents = self.desired.keys() | self.releases.keys()
         return sorted(agent for agent in agents if not unfinished or self._is_unfinished(agent))
+
+    async def list_desired(self) -> Mapping[str, DesiredSummary]:
+        agents = self.desired.keys() | self.releases.keys()
+        return {agent: summarise(self.desired.get(agent, DesiredState())) for agent in agents}
 
     def _release(self, agent: str) -> ReleaseState:
         return self.releases[agent].state if agent in self.releases else ReleaseState()

@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from azure.core.exceptions import ResourceNotFoundError
-
 from core.foundry_rate import MAX_SILENT_SECONDS, MIN_READS_PER_SECOND, Heartbeat
 from core.target import DEFAULT_PROJECT
 from handlers.gateways.azure_http import NO_TRACE
+from handlers.gateways.errors import GatewayError
 from handlers.gateways.storage.account import StorageAccount, translate_errors
 from handlers.gateways.storage.state_store import CONTAINER
 
@@ -43,7 +42,8 @@ class BlobInstances:
                 elif silent <= MAX_SILENT_SECONDS and other.name != name:
                     heard.append(_heartbeat(other.name.removeprefix(self._prefix), other.metadata or {}).after(silent))
         for ended_name in ended[:MAX_DELETIONS]:
-            with translate_errors(f"delete {ended_name}"), suppress(ResourceNotFoundError):  # another one deleted it
+            # One that cannot be deleted, such as one under a legal hold, must not hide those that are alive.
+            with suppress(GatewayError), translate_errors(f"delete {ended_name}"):
                 await self._container.delete_blob(ended_name, **NO_TRACE)
         return heard
 
@@ -56,12 +56,13 @@ def _metadata(own: Heartbeat) -> dict[str, str]:
 
 
 def _heartbeat(instance: str, metadata: Mapping[str, str]) -> Heartbeat:
-    """What the metadata says; metadata that a person changed beyond reading counts as an instance without releases."""
+    """What the metadata says; metadata that a person changed beyond sense counts as an instance without releases."""
     try:
         ages = tuple(float(age) for age in (metadata.get("ages") or "").split(",") if age)
         since_refusal, rate_left = (float(metadata.get(name) or "inf") for name in ("since_refusal", "rate"))
-        if rate_left < MIN_READS_PER_SECOND or any(math.isnan(number) for number in (*ages, since_refusal, rate_left)):
-            return Heartbeat(instance)
-        return Heartbeat(instance, ages, since_refusal, rate_left)
+        # A comparison with NaN is false, and a refusal in the future would count until then.
+        if rate_left >= MIN_READS_PER_SECOND and since_refusal >= 0.0 and all(0.0 <= age < math.inf for age in ages):
+            return Heartbeat(instance, ages, since_refusal, rate_left)
+        return Heartbeat(instance)
     except ValueError:
         return Heartbeat(instance)

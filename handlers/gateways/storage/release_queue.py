@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
-from azure.storage.queue.aio import QueueClient
 
 from core.commit_status import CommitStatusMessage
 from core.release.message import ReleaseMessage
 from core.timing import MAX_MESSAGE_DELAY
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.storage.account import StorageAccount, translate_errors
+
+if TYPE_CHECKING:
+    from azure.storage.queue.aio import QueueClient
 
 
 class StorageReleaseQueue:
@@ -22,7 +25,6 @@ class StorageReleaseQueue:
     def __init__(self, account: StorageAccount, name: str = "releases") -> None:
         self.name = name
         self._account = account
-        self._queue = account.queue(name)
 
     async def count_messages(self, queue: str) -> int:
         with translate_errors(f"count the messages of {queue}"):
@@ -42,18 +44,19 @@ class StorageReleaseQueue:
 
     async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""
-        await send_text(self._queue, ReleaseMessage(agent, traceparent).to_json(), delay)
+        await send_text(self._account.queue(self.name), ReleaseMessage(agent, traceparent).to_json(), delay)
 
 
 class StorageCommitStatusQueue:
     """See the CommitStatusQueue protocol."""
 
     def __init__(self, account: StorageAccount, name: str = "commit-statuses") -> None:
-        self._queue = account.queue(name)
+        self.name = name
+        self._account = account
 
     async def enqueue(self, message: CommitStatusMessage, *, delay: float = 0) -> None:
         """Put one message; its delay is rounded up to a second."""
-        await send_text(self._queue, message.to_json(), delay)
+        await send_text(self._account.queue(self.name), message.to_json(), delay)
 
 
 async def send_text(queue: QueueClient, text: str, delay: float = 0) -> None:

@@ -12,6 +12,7 @@ from azure.storage.blob.aio import BlobLeaseClient
 
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from core.state.summary import DesiredSummary, summarise
 from handlers.concurrency import gather_two
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.clock import Clock
@@ -20,6 +21,7 @@ from handlers.gateways.storage.account import StorageAccount, translate_errors
 from handlers.gateways.storage.blobs import LEASE_SECONDS, Blob, BlobContainer
 from handlers.gateways.storage.json_codec import Codec, read_text_value
 
+Metadata = Mapping[str, str]
 CONTAINER = "slipway"
 MAX_WRITE_ATTEMPTS = 50
 """Attempts of a compare-and-swap: another writer came between read and write each time."""
@@ -48,9 +50,8 @@ class BlobStateStore:
             after = change(before)
             if after == before:
                 return after
-            metadata = {"generation": str(after.generation), "waiting": str(len(after.waiting) or "")}
             data = DESIRED_CODEC.encode(after, stored)
-            if await self._blobs.write(name, data, metadata, blob.etag if blob else None):
+            if await self._blobs.write(name, data, _desired_metadata(after), blob.etag if blob else None):
                 return after
         raise TransientError(STORAGE, "contended", f"write {name}: {MAX_WRITE_ATTEMPTS} other writes came between")
 
@@ -62,7 +63,7 @@ class BlobStateStore:
     async def acquire_lease(self, agent: str) -> BlobLease | None:
         name, empty = f"release/{agent}.json", ReleaseState()
         asked_at = self._clock.monotonic()
-        leasing = self._blobs.lease(name, RELEASE_CODEC.encode(empty), _metadata(empty))
+        leasing = self._blobs.lease(name, RELEASE_CODEC.encode(empty), _release_metadata(empty))
         if self._blobs.cached(name) is None:
             lease, _ = await gather_two(leasing, self._read_early(name))
         else:
@@ -97,16 +98,19 @@ class BlobStateStore:
         return BlobLock(path, lease) if lease else None
 
     async def list_agents(self, *, unfinished: bool = False) -> Sequence[str]:
-        desired, releases = dict[str, Mapping[str, str]](), dict[str, Mapping[str, str]]()
+        listed, now = await self._list(), self._clock.now()
+        return sorted(name for name, states in listed.items() if not unfinished or _is_unfinished(*states, now))
+
+    async def list_desired(self) -> Mapping[str, DesiredSummary]:
+        return {name: _summary(desired) for name, (desired, _) in (await self._list()).items()}
+
+    async def _list(self) -> Mapping[str, tuple[Metadata, Metadata]]:
+        """Agent -> metadata of its desired and its release state."""
+        desired, releases = dict[str, Metadata](), dict[str, Metadata]()
         async for name, metadata in self._blobs.list(("release/", "desired/")):
             kind, _, file = name.partition("/")
             (releases if kind == "release" else desired)[file.removesuffix(".json")] = metadata
-        agents, now = desired.keys() | releases.keys(), self._clock.now()
-        return sorted(
-            name
-            for name in agents
-            if not unfinished or _is_unfinished(desired.get(name, {}), releases.get(name, {}), now)
-        )
+        return {agent: (desired.get(agent, {}), releases.get(agent, {})) for agent in desired.keys() | releases.keys()}
 
 
 class BlobLock:
@@ -148,7 +152,7 @@ class BlobLease(BlobLock):
     async def write(self, release: ReleaseState) -> bool:
         """Store with the lease id *and* the ETag: storage takes a lease id alone again after the lease was released."""
         data = RELEASE_CODEC.encode(release, self._stored)
-        etag = await self._blobs.write(self._name, data, _metadata(release), self._etag, self._lease)
+        etag = await self._blobs.write(self._name, data, _release_metadata(release), self._etag, self._lease)
         if etag is None:
             return False
         self._state, self._stored, self._etag = release, data, etag
@@ -168,12 +172,29 @@ class BlobLease(BlobLock):
         return True
 
 
-def _metadata(release: ReleaseState) -> dict[str, str]:
+def _desired_metadata(desired: DesiredState) -> dict[str, str]:
+    summary = summarise(desired)
+    return {
+        "generation": str(summary.generation),
+        "push": summary.push,
+        "waiting": str(len(desired.waiting) or ""),
+    }
+
+
+def _summary(desired: Metadata) -> DesiredSummary:
+    """What the metadata says; none where a person changed it beyond reading, and where an older Slipway wrote it."""
+    try:
+        return DesiredSummary(int(desired.get("generation", "0")), desired.get("push") or "")
+    except ValueError:
+        return DesiredSummary()
+
+
+def _release_metadata(release: ReleaseState) -> dict[str, str]:
     due = {"secret_due": release.secret_due.isoformat()} if release.secret_due else {}
     return {"state": release.blob_state, "observed_generation": str(release.observed_generation), **due}
 
 
-def _is_unfinished(desired: Mapping[str, str], release: Mapping[str, str], now: datetime) -> bool:
+def _is_unfinished(desired: Metadata, release: Metadata, now: datetime) -> bool:
     """What the metadata says; metadata that a person changed beyond reading counts as unfinished."""
     try:
         has_pending = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))

@@ -20,6 +20,7 @@ from core.image_manifest import ImageFacts
 from core.intake.events import apply_config
 from core.model import Agent, Version
 from core.reasons import Reason
+from core.state.desired import Hold, Pause
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.in_memory.foundry import AgentRecord, InMemoryFoundry
 from tests.simulation.virtual_time import in_virtual_time
@@ -137,6 +138,29 @@ async def test_of_many_agents_foundry_is_asked_only_where_the_state_store_does_n
     result = await show_status(context_of(app), None)
     assert [status["live"] for status in result.data] == [None, *["1"] * MAX_READ_IN_FULL]
     assert app.foundry.lists == 1, "the agent whose release has not begun"  # type: ignore[attr-defined]
+
+
+async def test_of_many_agents_the_same_is_shown_as_of_one() -> None:
+    app = App()
+    names = [f"agent-{number}" for number in range(MAX_READ_IN_FULL + 3)]
+    app.agents = load_agents(
+        "\n".join(["agents:", *(f"  {name}: {{repository: {REPOSITORY}}}" for name in names)]).encode()
+    )
+    await app.pushed()
+    for name in names[:-1]:
+        await app.released(name)
+    since = app.clock.now()
+    for name, change in (
+        ("agent-0", {"pause": Pause("lunch", "a", since)}),
+        ("agent-1", {"holds": (Hold("", f"sha256:{'a' * 64}", "HELD", "a rumour", since),)}),
+    ):
+        await app.state_store.update_desired(name, lambda desired, change=change: replace(desired, **change))  # type: ignore[misc]
+    together = {status["agent"]: status for status in (await show_status(context_of(app), None)).data}
+    assert set(together) == set(names)
+    for name in names:
+        (alone,) = (await show_status(context_of(app), name)).data
+        unlike = {key for key, value in alone.items() if together[name][key] != value}
+        assert unlike <= {"live_image", "versions", "version_limit_status", "enabled", "follows_latest"}, name
 
 
 class ListedFoundry(BusyFoundry):

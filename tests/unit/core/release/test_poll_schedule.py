@@ -109,8 +109,21 @@ def test_no_history_makes_polls_late_or_more_than_the_rate(
     assert polls[-1] - active <= max(10.0, active * 0.2)
 
 
-def test_the_last_twenty_times_are_kept_and_none_of_a_clock_that_jumped() -> None:
+@pytest.mark.parametrize("seconds", [None, 0.0, -5.0, float("nan"), float("inf"), 1e9])
+def test_no_time_of_a_clock_that_jumped_or_stood_still_is_kept(seconds: float | None) -> None:
+    state = ReleaseState(provisioning_seconds=(20.0,))
+    assert provisioned(state, seconds) == state
+
+
+def test_the_last_twenty_times_are_kept() -> None:
     state = ReleaseState()
-    for seconds in (None, 0.0, -5.0, float("nan"), float("inf"), 1e9, *range(1, 23)):
+    for seconds in range(1, 23):
         state = provisioned(state, seconds)
     assert state.provisioning_seconds == tuple(range(3, 23))
+
+
+@pytest.mark.parametrize("active", [30.0, 100.0, 500.0, 890.0])
+def test_between_two_times_that_differ_wildly_a_release_polls_as_one_without_a_history(active: float) -> None:
+    with_history, without = polls_until(active, (5.0, 900.0, 900.0)), polls_until(active, ())
+    assert with_history[-1] - active <= max(2.0, active * 0.1)
+    assert len(with_history) <= len(without) + 10, "about 5 s it polls more often"

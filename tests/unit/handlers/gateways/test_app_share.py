@@ -12,13 +12,14 @@ from core.foundry_rate import (
     HEARTBEAT_SECONDS,
     MAX_INSTANCES,
     MAX_SILENT_SECONDS,
+    MIN_READS_PER_SECOND,
     Heartbeat,
     rate_after_refusal,
     releases_at_once,
 )
 from handlers.gateways.errors import TransientError
 from handlers.gateways.foundry.app_share import ONE_REFUSAL_SECONDS
-from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
+from handlers.gateways.foundry.rate_limiter import MAX_PAUSE_SECONDS, SLOT_RETRY_SECONDS, FoundryRateLimiter
 from handlers.gateways.in_memory.instances import InMemoryInstances
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 
@@ -159,6 +160,67 @@ async def test_after_a_429_a_younger_release_waits_for_an_older_one_elsewhere_fi
         assert clock.monotonic() == asked_at
 
 
+@in_virtual_time
+async def test_without_heartbeats_a_small_rate_is_not_divided_until_a_release_starves() -> None:
+    clock = VirtualClock()
+    limiter = FoundryRateLimiter(0.2, BrokenInstances())
+    async with AsyncExitStack() as releases:
+        await hold(limiter, clock, releases)
+        await asyncio.sleep(HEARTBEAT_SECONDS + 1)
+        assert rate(limiter, clock) == MIN_READS_PER_SECOND
+    lowest = FoundryRateLimiter(MIN_READS_PER_SECOND / 2, BrokenInstances())
+    async with AsyncExitStack() as releases:
+        await hold(lowest, clock, releases)
+        await asyncio.sleep(HEARTBEAT_SECONDS + 1)
+        assert rate(lowest, clock) == MIN_READS_PER_SECOND / 2, "never more than what is set"
+
+
+class WrongClock(VirtualClock):
+    """The clock of a machine that counts from another moment."""
+
+    def __init__(self, ahead: float) -> None:
+        super().__init__(ahead=ahead)
+        self._ahead = ahead
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._ahead
+
+
+@pytest.mark.parametrize("ahead", [-600.0, 600.0, 1e7])
+@in_virtual_time
+async def test_instances_whose_clocks_differ_agree_on_who_is_ahead_and_on_the_rate(ahead: float) -> None:
+    right, wrong = VirtualClock(), WrongClock(ahead)
+    instances = InMemoryInstances(right)
+    first, second = FoundryRateLimiter(4.0, instances, "2"), FoundryRateLimiter(4.0, instances, "1")
+    async with AsyncExitStack() as releases:
+        await hold(first, right, releases)
+        await asyncio.sleep(1)
+        began = wrong.monotonic()
+        await hold(second, wrong, releases)
+        for _ in range(12):
+            second.record_refusal(wrong.monotonic())
+            await asyncio.sleep(ONE_REFUSAL_SECONDS)
+        await asyncio.sleep(2 * HEARTBEAT_SECONDS)
+        known, found = first.load(right.monotonic()), second.load(wrong.monotonic())
+        assert known.releases_at_once == pytest.approx(found.releases_at_once, rel=1e-6)
+        assert known.releases_at_once < 2.0
+        asked_at = right.monotonic()
+        goes_on = asyncio.ensure_future(second.wait_to_go_on(began, wrong, wrong.sleep))
+        await first.wait_to_go_on(0.0, right, right.sleep)
+        assert not goes_on.done(), "the release that began first goes on first"
+        await goes_on
+        assert right.monotonic() - asked_at <= 310
+
+
+@in_virtual_time
+async def test_a_refused_instance_that_had_nothing_in_hand_asks_the_others_at_once() -> None:
+    clock = VirtualClock()
+    limiter = FoundryRateLimiter(4.0, InMemoryInstances(clock))
+    limiter.record_refusal(clock.monotonic())
+    assert await limiter.takes_release(clock)
+    assert clock.monotonic() <= SLOT_RETRY_SECONDS
+
+
 @pytest.mark.parametrize("count", [2, 40])
 @in_virtual_time
 async def test_instances_that_start_in_one_second_share_the_rate_soon(count: int) -> None:
@@ -265,3 +327,16 @@ async def test_without_heartbeats_each_instance_takes_releases() -> None:
         limiter.record_refusal(clock.monotonic())
         await asyncio.sleep(1)
         assert await limiter.takes_release(clock)
+
+
+@in_virtual_time
+async def test_a_retry_after_of_an_hour_holds_reads_for_half_a_minute() -> None:
+    clock = VirtualClock()
+    limiter = FoundryRateLimiter(4.0)
+    limiter.record_refusal(clock.monotonic(), retry_after=3600.0)
+    await limiter.wait_for_read(clock)
+    assert clock.monotonic() == MAX_PAUSE_SECONDS
+    limiter.record_refusal(clock.monotonic(), retry_after=None)
+    asked_at = clock.monotonic()
+    await limiter.wait_for_read(clock)
+    assert clock.monotonic() - asked_at < 1.0
