@@ -39,9 +39,11 @@ check: $(READY)  ## check format, lint and types, run the unit tests, require fu
 	$(BIN)/mypy
 	$(BIN)/pytest -q tests/unit tests/test_architecture.py tests/test_function_app.py --cov=core --cov-fail-under=100
 
-docs: $(READY)  ## write the reason pages from core/reasons.yaml, and the schemas of what --json prints
+docs: $(READY)  ## write the pages of reasons and queries, the workbook, and the schemas of agents.yaml and of --json
 	$(BIN)/python docs/reference/reasons/generate.py
 	$(BIN)/python docs/reference/cli-json/generate.py
+	$(BIN)/python infra/monitoring/generate.py
+	$(BIN)/python -m cli validate --schema > docs/agents.schema.json
 
 infra: $(READY)  ## test infra/ and its hooks; compile and evaluate if BICEP or ../shared/tools/bicep is a compiler
 	$(BIN)/pytest tests/infra $(ARGS)

@@ -150,7 +150,9 @@ def set_answer(
 @app.command("configure")
 def configure_part(
     part: Annotated[str, typer.Argument(help="A service of endpoints.json, such as foundry or vault.")],
-    route: Annotated[str, typer.Argument(help="faults, provisioning, delivery, evaluations, referrers, clock or arm.")],
+    route: Annotated[
+        str, typer.Argument(help="faults, provisioning, delivery, evaluations, referrers, clock, arm or github.")
+    ],
     body: Annotated[str, typer.Argument(help="JSON.")],
     project: Annotated[
         str, typer.Option(help="Of faults: only in this project of Foundry, or this vault, by its name in the address.")

@@ -19,10 +19,14 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from azure.ai.projects import AIProjectClient
+from azure.keyvault.secrets import SecretClient
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
 
 from local.credentials import LocalCredential
 from local.endpoints import ROOT
 from local.images import Kind, push
+from local.storage.account import connection_string
 
 T = TypeVar("T")
 
@@ -45,6 +49,27 @@ class StackClient:
             self.endpoints["env"]["FOUNDRY_PROJECT_ENDPOINT"],
             LocalCredential(),
             connection_verify=self.endpoints["ca"],
+        )
+
+    def vault(self) -> SecretClient:
+        """Return the SDK's client of the settings' vault."""
+        return SecretClient(
+            self.endpoints["vault"],
+            LocalCredential(),
+            connection_verify=self.endpoints["ca"],
+            verify_challenge_resource=False,
+        )
+
+    def blobs(self) -> BlobServiceClient:
+        """Return the SDK's client of the storage account's blobs."""
+        return BlobServiceClient.from_connection_string(
+            connection_string(self.endpoints), connection_verify=self.endpoints["ca"]
+        )
+
+    def queues(self) -> QueueServiceClient:
+        """Return the SDK's client of the storage account's queues."""
+        return QueueServiceClient.from_connection_string(
+            connection_string(self.endpoints), connection_verify=self.endpoints["ca"]
         )
 
     def push(

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from azure.ai.projects.models import AgentEndpointConfig, FixedRatioVersionSelectionRule, VersionSelector
-from azure.keyvault.secrets import SecretClient
 
-from local.credentials import LocalCredential
 from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually
 from tests.support.cli_schemas import validated
@@ -96,14 +94,6 @@ class Night:
             (str(line.get("slipway.agent")).removesuffix("-agent"), str(line.get("slipway.reason"))) for line in lines
         )
 
-    def secrets(self) -> SecretClient:
-        return SecretClient(
-            self.running.endpoints["vault"],
-            LocalCredential(),
-            connection_verify=self.running.endpoints["ca"],
-            verify_challenge_resource=False,
-        )
-
     def move_traffic(self, name: str, version: str) -> None:
         rule = FixedRatioVersionSelectionRule(agent_version=version, traffic_percentage=100)
         endpoint = AgentEndpointConfig(version_selector=VersionSelector(version_selection_rules=[rule]))
@@ -111,5 +101,5 @@ class Night:
             project.agents.update_details(f"{name}-agent", agent_endpoint=endpoint)
 
     def set_secret(self, name: str, value: str, **options: Any) -> None:
-        with self.secrets() as vault:
+        with self.running.vault() as vault:
             vault.set_secret(name, value, **options)

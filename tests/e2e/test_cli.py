@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.storage.blob import BlobServiceClient
 
+from handlers.gateways.storage.state_store import CONTAINER
 from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually, stack
-from local.storage.account import connection_string
 from tests.support.builders import push_data, push_event
 from tests.support.cli_schemas import validated
 
@@ -133,10 +132,7 @@ def test_a_wrong_tenant_a_missing_sign_in_and_no_service_give_different_errors(r
 
 
 def test_a_state_of_a_newer_version_is_not_overwritten(running: StackClient) -> None:
-    client = BlobServiceClient.from_connection_string(
-        connection_string(running.endpoints), connection_verify=running.endpoints["ca"]
-    )
-    with client, client.get_blob_client("slipway", "desired/later-agent.json") as blob:
+    with running.blobs() as account, account.get_blob_client(CONTAINER, "desired/later-agent.json") as blob:
         blob.upload_blob(b'{"schema": 2, "new": true}')
         agents = running.folder / "later.yaml"
         agents.write_text("agents: {later-agent: {repository: agents/later}}")

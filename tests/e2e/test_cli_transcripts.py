@@ -6,11 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from azure.keyvault.secrets import SecretClient
 from typer.main import get_command
 
 from cli.__main__ import app
-from local.credentials import LocalCredential
 from local.stack_client import StackClient, stack
 from tests.e2e.transcripts import CANARY, PAGE, Shell, agents_yaml, commands, create_stray_agent, matches, run_page
 from tests.support.cli_schemas import validated
@@ -46,14 +44,8 @@ def test_the_commands_print_what_the_page_shows(tmp_path: Path) -> None:
 
 def secret_value(name: str, running: StackClient) -> str:
     """Return the value in the vault."""
-    client = SecretClient(
-        running.endpoints["vault"],
-        LocalCredential(),
-        connection_verify=running.endpoints["ca"],
-        verify_challenge_resource=False,
-    )
-    with client:
-        value = client.get_secret(name).value
+    with running.vault() as vault:
+        value = vault.get_secret(name).value
     assert value
     return value
 

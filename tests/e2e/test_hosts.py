@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
+from azure.storage.queue import TextBase64EncodePolicy
 
 from local.endpoints import ROOT
 from local.stack_client import Host, StackClient, eventually, host, stack
-from local.storage.account import connection_string
 
 pytestmark = pytest.mark.timeout(300)
 BESIDE = ROOT.parent / "shared" / "tools" / "azure-dispatch" / "azure-dispatch"
@@ -36,10 +35,6 @@ class Hosts:
 
     def start(self, *only: str) -> Any:
         return host(self.client, only=only, settings=self.settings)
-
-    def queues(self) -> QueueServiceClient:
-        string = connection_string(self.client.endpoints)
-        return QueueServiceClient.from_connection_string(string, connection_verify=self.client.endpoints["ca"])
 
     def live(self) -> str:
         """The version with the traffic; empty before the first."""
@@ -79,7 +74,7 @@ def test_a_push_goes_live_and_timers_run(hosts: Hosts) -> None:
 
 
 def test_odd_messages_run_once_and_what_is_not_base64_is_poisoned(hosts: Hosts) -> None:
-    with hosts.start() as running, hosts.queues() as queues:
+    with hosts.start() as running, hosts.client.queues() as queues:
         encoded = queues.get_queue_client("events", message_encode_policy=TextBase64EncodePolicy())
         for text in ("[]", "{not json", '{"eventType": 5}'):
             encoded.send_message(text)
@@ -107,7 +102,7 @@ def test_a_stop_finishes_the_release_that_runs(hosts: Hosts) -> None:
         hosts.client.push(REPOSITORY, "v2", "two")
         eventually(lambda: hosts.created(2), "version 2 is created")
     assert hosts.live() == "2"
-    with hosts.queues() as queues:
+    with hosts.client.queues() as queues:
         assert length(queues.get_queue_client("releases")) == 0
 
 

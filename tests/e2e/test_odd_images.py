@@ -9,9 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from azure.storage.queue import QueueClient
 
-from local.credentials import LocalCredential
 from local.endpoints import ROOT
 from local.images import Artifact, build, push_artifact
 from local.registry.repository import digest_of
@@ -72,13 +70,9 @@ def test_a_build_cache_is_named(running: StackClient) -> None:
 
 
 def test_a_message_that_no_function_takes_is_reported_by_the_second_run(running: StackClient) -> None:
-    env, options = running.endpoints["env"], {"connection_verify": running.endpoints["ca"]}
-    queue_url = env["AzureWebJobsStorage__queueServiceUri"]
-    with (
-        QueueClient(queue_url, "events", credential=LocalCredential(), **options) as events,
-        QueueClient(queue_url, "events-poison", credential=LocalCredential(), **options) as poison,
-    ):
-        events.send_message("not base64 !!")
+    with running.queues() as queues:
+        queues.get_queue_client("events").send_message("not base64 !!")
+        poison = queues.get_queue_client("events-poison")
         eventually(lambda: poison.get_queue_properties().approximate_message_count == 1, "the host gives it up")
     for _ in range(3):
         running.run_timer("resume_releases")

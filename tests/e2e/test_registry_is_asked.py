@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.storage.queue import QueueClient
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue import TextBase64EncodePolicy
 
-from local.credentials import LocalCredential
 from local.stack_client import StackClient, eventually, stack
 from tests.support.builders import push_data, push_event
 
@@ -45,8 +43,10 @@ def live_digest(running: StackClient) -> str:
 
 
 def versions(running: StackClient) -> int:
-    with running.foundry() as project:
-        return len(list(project.agents.list_versions("moving-agent")))
+    try:
+        return len(running.versions("moving-agent"))
+    except ResourceNotFoundError:
+        return 0
 
 
 def deliver(running: StackClient, tag: str, digest: str, at: datetime) -> None:
@@ -54,14 +54,21 @@ def deliver(running: StackClient, tag: str, digest: str, at: datetime) -> None:
     data = push_data(repository=REPOSITORY, tag=tag, digest=digest)
     event = push_event(id=f"late {digest[:19]} {at}", eventTime=at.isoformat(), data=data)
     event["topic"] = event["topic"].rpartition("/")[0] + "/demo"
-    options: dict[str, Any] = {"credential": LocalCredential(), "connection_verify": running.endpoints["ca"]}
-    with QueueClient(running.endpoints["env"]["AzureWebJobsStorage__queueServiceUri"], "events", **options) as queue:
-        queue.send_message(base64.b64encode(json.dumps(event).encode()).decode())
+    with running.queues() as queues:
+        queue = queues.get_queue_client("events", message_encode_policy=TextBase64EncodePolicy())
+        queue.send_message(json.dumps(event))
 
 
-def test_a_chart_two_seconds_after_an_image_displaces_nothing(running: StackClient) -> None:
+def is_idle(running: StackClient) -> bool:
+    """Whether no message is left: every event was handled, and every release has ended."""
+    with running.queues() as queues:
+        clients = map(queues.get_queue_client, ("events", "releases"))
+        return not any(client.get_queue_properties().approximate_message_count for client in clients)
+
+
+def test_a_chart_pushed_while_an_image_is_released_displaces_nothing(running: StackClient) -> None:
     digest = running.push(REPOSITORY, "v5", "five")
-    time.sleep(2)
+    eventually(lambda: versions(running) == 1, "its version is created")
     running.push(REPOSITORY, "chart", kind="chart")
     eventually(lambda: running.journal("NOT_AN_IMAGE"), "the chart is rejected")
     eventually(lambda: running.journal("LIVE"), "the image goes live")
@@ -78,5 +85,5 @@ def test_late_events_bring_no_older_build_back(running: StackClient) -> None:
     deliver(running, "latest", older, before)
     deliver(running, "latest", older, datetime.now(UTC))
     eventually(lambda: running.journal("TAG_MOVED"), "the registry names the second build")
-    time.sleep(3)
+    eventually(lambda: is_idle(running), "both events are handled")
     assert (live_digest(running), versions(running)) == (newer, 3)

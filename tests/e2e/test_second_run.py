@@ -12,9 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from azure.keyvault.secrets import SecretClient
 
-from local.credentials import LocalCredential
 from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually, stack
 
@@ -33,14 +31,8 @@ def status(running: StackClient) -> tuple[str | None, str | None]:
 
 
 def search_key(running: StackClient) -> str | None:
-    client = SecretClient(
-        running.endpoints["vault"],
-        LocalCredential(),
-        connection_verify=running.endpoints["ca"],
-        verify_challenge_resource=False,
-    )
-    with client:
-        return client.get_secret("support-search-key").value
+    with running.vault() as vault:
+        return vault.get_secret("support-search-key").value
 
 
 def push_until_live(running: StackClient, tag: str, version: str) -> None:
@@ -53,6 +45,7 @@ def test_a_kept_stack_goes_on_and_a_fresh_one_begins_empty(tmp_path: Path) -> No
         assert "nothing was kept" in (tmp_path / "up.log").read_text()
         first.put("foundry", "/_local/provisioning", {"seconds": 0.2})
         push_until_live(first, "1.0.0", "1")
+        eventually(lambda: first.journal("LIVE"), "the telemetry of the release arrived")
         secret = search_key(first)
     with stack(tmp_path, "--keep") as second:
         assert status(second) == ("1", "1.0.0")

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
+from azure.storage.queue import TextBase64EncodePolicy
 
 from core.reasons import Reason
 from local.stack_client import StackClient, eventually, stack
-from local.storage.account import connection_string
 from tests.e2e.night import Night
 from tests.support.builders import push_data, push_event
 from tests.support.cli_schemas import validated
@@ -67,7 +66,7 @@ def provoke(night: Night) -> None:
     night.push("forbidden")
     night.wait_for("FORBIDDEN", "forbidden")
     night.running.put("foundry", "/_local/faults", [])
-    with night.secrets() as vault:
+    with night.running.vault() as vault:
         vault.set_secret("disabled-key", "the value that is disabled", enabled=False)
     held = night.running.push("scratch/held", "v1", "held v1")
     night.slipway(f"slipway hold held-agent --digest {held} --why 'a rumour'")
@@ -87,7 +86,7 @@ def provoke(night: Night) -> None:
 def mend(night: Night) -> None:
     """Remove each cause, as the help says."""
     night.running.put("foundry", "/_local/provisioning", {"seconds": 0.2, "fail": {}})
-    with night.secrets() as vault:
+    with night.running.vault() as vault:
         vault.set_secret("disabled-key", "the value that is enabled")
         vault.set_secret("missing-key", "the value that was missing")
 
@@ -143,11 +142,8 @@ def test_a_poisoned_event_is_found_and_sent_again(night: Night) -> None:
 
 
 def send_to_queue(running: StackClient, queue: str, message: str) -> None:
-    service = QueueServiceClient.from_connection_string(
-        connection_string(running.endpoints), connection_verify=running.endpoints["ca"]
-    )
-    with service, service.get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy()) as client:
-        client.send_message(message)
+    with running.queues() as queues:
+        queues.get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy()).send_message(message)
 
 
 def test_what_a_command_answers_names_a_command_that_works(night: Night) -> None:

@@ -10,7 +10,7 @@ from core.model import Agent, Answer, Version
 from core.state.desired import Approval, DesiredState
 from core.state.release import ReleaseState
 from handlers.gateways.errors import TransientError
-from handlers.gateways.interfaces import Foundry, StateStore
+from handlers.gateways.interfaces import Foundry, Gateways, StateStore
 from tests.simulation.faults import PROCESS
 from tests.simulation.run import Mutant
 from tests.simulation.virtual_time import START
@@ -25,6 +25,19 @@ class Override:
 
     def __getattr__(self, name: str) -> Any:
         return self._methods.get(name) or getattr(self._target, name)
+
+
+def reading(method: str, change: Callable[[Any], Any]) -> Mutant:
+    """The app that reads another state than is stored: ``change`` makes it of what ``method`` returns."""
+
+    def mutate(gateways: Gateways) -> Gateways:
+        async def read(agent: str) -> Any:
+            return change(await getattr(gateways.state_store, method)(agent))
+
+        store: Any = Override(gateways.state_store, **{method: read})
+        return replace(gateways, state_store=store)
+
+    return Mutant(mutate)
 
 
 Methods = Callable[[Any], dict[str, Any]]

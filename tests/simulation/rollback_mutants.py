@@ -13,24 +13,11 @@ from core.release.actions import Action, EndRelease, UpdateState
 from core.release.inputs import DecisionInput
 from core.state.desired import DesiredState
 from handlers.gateways.interfaces import Gateways
-from tests.simulation.mutants import Override
+from tests.simulation.mutants import Override, reading
 from tests.simulation.release_mutants import instead_of
 from tests.simulation.run import Mutant
 
 Change = Callable[[DesiredState], DesiredState]
-
-
-def _reads(change: Change) -> Mutant:
-    """The app that reads another desired state than is stored."""
-
-    def mutate(gateways: Gateways) -> Gateways:
-        async def get_desired(agent: str) -> DesiredState:
-            return change(await gateways.state_store.get_desired(agent))
-
-        store: Any = Override(gateways.state_store, get_desired=get_desired)
-        return replace(gateways, state_store=store)
-
-    return Mutant(mutate)
 
 
 def _ends_with_its_generation(desired: DesiredState) -> DesiredState:
@@ -64,8 +51,8 @@ def _needs_another_run(inputs: DecisionInput, spec: AgentSpec, now: datetime) ->
 
 
 ROLLBACK_MUTANTS: dict[str, Mutant] = {
-    "a rotation ends a rollback": _reads(_ends_with_its_generation),
-    "a rotation supersedes a rollback": _reads(_moves_to_the_newest_generation),
+    "a rotation ends a rollback": reading("get_desired", _ends_with_its_generation),
+    "a rotation supersedes a rollback": reading("get_desired", _moves_to_the_newest_generation),
     "a deployment of agents.yaml ends a rollback": Mutant(_deployment_ends_it),
     "a push that finds its agent deleted needs another run": instead_of("agent_deleted", _needs_another_run),
 }

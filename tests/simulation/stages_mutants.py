@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,24 +10,11 @@ from core.state.desired import DesiredState
 from core.state.release import GoodVersion, ReleaseState
 from handlers.gateways.interfaces import Gateways
 from tests.simulation.faults import PROCESS
-from tests.simulation.mutants import Override
+from tests.simulation.mutants import Override, reading
 from tests.simulation.run import Mutant
 from tests.simulation.virtual_time import START
 
 LONG_AGO = START - timedelta(days=1)
-
-
-def _reads(change: Callable[[ReleaseState], ReleaseState]) -> Mutant:
-    """The app that reads another release state of an earlier stage."""
-
-    def mutate(gateways: Gateways) -> Gateways:
-        async def get_release(agent: str) -> ReleaseState:
-            return change(await gateways.state_store.get_release(agent))
-
-        store: Any = Override(gateways.state_store, get_release=get_release)
-        return replace(gateways, state_store=store)
-
-    return Mutant(mutate)
 
 
 def _good_since_long_ago(release: ReleaseState) -> ReleaseState:
@@ -88,8 +74,8 @@ def _one_limiter(gateways: Gateways) -> Gateways:
 
 
 STAGE_MUTANTS = {
-    "the time in the stage before is not waited for": _reads(_good_since_long_ago),
-    "a candidate counts as good": _reads(_candidate_is_good),
+    "the time in the stage before is not waited for": reading("get_release", _good_since_long_ago),
+    "a candidate counts as good": reading("get_release", _candidate_is_good),
     "the holds of earlier stages are not read": Mutant(_holds_are_not_read),
     "every desired image counts as passed": Mutant(_every_desired_image_passed),
     "nobody wakes a later stage": Mutant(_nobody_wakes),

@@ -127,7 +127,7 @@ def rows() -> dict[str, list[str]]:
 
 
 def test_the_schema_in_the_repository_is_up_to_date() -> None:
-    assert (ROOT / "docs/agents.schema.json").read_text() == json_schema.text(), "run slipway schema"
+    assert (ROOT / "docs/agents.schema.json").read_text() == json_schema.text(), "run: make docs"
 
 
 def test_every_example_fits_the_schema_and_the_spec() -> None:
