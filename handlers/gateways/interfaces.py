@@ -29,7 +29,6 @@ from core.model import (
     Version,
 )
 from core.prune.toolboxes import ToolboxVersion
-from core.signatures import SignatureBundle
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from core.state.summary import DesiredSummary
@@ -37,7 +36,7 @@ from core.target import project_of
 from handlers.gateways.clock import Clock
 from handlers.gateways.commit_statuses import CommitStatusQueue
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
-from handlers.gateways.signatures import SignatureVerifier
+from handlers.gateways.signatures import SignatureSource, SignatureVerifier
 
 
 class DeleteResult(StrEnum):
@@ -139,7 +138,7 @@ EndsListing = Callable[[Sequence[RegistryTag]], bool]
 """Whether a page of tags is the last one that a caller needs."""
 
 
-class Registry(Protocol):
+class Registry(SignatureSource, Protocol):
     """Manifests and tags in the registry. Each method raises TransientError or PermanentError."""
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
@@ -153,12 +152,6 @@ class Registry(Protocol):
 
     async def recent_tags(self, repository: str, tag: str) -> Sequence[RegistryTag]:
         """The last pushed tags, and that tag where it exists and is not among them; an empty name asks for no tag."""
-
-    async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
-        """The bundles of Sigstore that refer to a digest, with what is wrong with those that cannot be read."""
-
-    async def has_referrers_api(self, repository: str, digest: str) -> bool:
-        """Whether the registry lists referrers; without the API they are in an index at a tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,10 +244,7 @@ class StateStore(Protocol):
         """Be alone with a name of a marker, or None while somebody else is."""
 
     async def list_agents(self, *, unfinished: bool = False) -> Sequence[str]:
-        """Names of the agents that have a state, by one listing; with ``unfinished``, those that have work left.
-
-        A release under way, a newer desired state, a push that waits, and a secret's start date that has come.
-        """
+        """Names of the agents that have a state, by one listing; with ``unfinished`` those with a release to go on."""
 
     async def list_desired(self) -> Mapping[str, DesiredSummary]:
         """A summary of the desired state of every agent that has one or a release, by one listing."""

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.agents_file.signers import KeylessSigner, KeySigner, matches
 from core.agents_file.spec import ReleaseSpec
@@ -38,6 +38,16 @@ github.com/sigstore/fulcio, docs/oid-info.md."""
 SOURCE_REPOSITORY = "1.3.6.1.4.1.57264.1.12"
 """The repository whose workflow ran: a reusable workflow runs for others under its own name."""
 PRINTABLE = re.compile(r"[!-~]{1,200}")
+
+
+class SignatureSource(Protocol):
+    """Where signatures are; raises TransientError or PermanentError."""
+
+    async def list_signatures(self, repository: str, digest: str) -> Sequence[SignatureBundle]:
+        """The bundles of Sigstore that refer to a digest, with what is wrong with those that cannot be read."""
+
+    async def has_referrers_api(self, repository: str, digest: str) -> bool:
+        """Whether the registry lists referrers; without the API they are in an index at a tag."""
 
 
 class TrustRootError(Exception):
