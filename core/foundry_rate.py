@@ -29,6 +29,8 @@ RECOVERY_READS = 10
 """So many reads without a 429 must be possible before twice the rate is tried, which takes longer at a small rate."""
 MIN_READS_PER_SECOND = 0.1
 """What is left of the rate, however often Foundry refuses."""
+MIN_UNSHARED_READS_PER_SECOND = 0.03
+"""The same where no heartbeat can be written: each of several instances then has a rate of its own."""
 HEARTBEAT_SECONDS = 15.0
 """How often an instance with releases in hand reports them, and reads what the others report."""
 MAX_SILENT_SECONDS = 2 * HEARTBEAT_SECONDS
@@ -141,9 +143,9 @@ def may_start(ahead: int, queue_seconds: float, load: LoadSnapshot) -> bool:
     return ahead < load.releases_at_once and queue_seconds < longest
 
 
-def rate_after_refusal(reads_per_second: float) -> float:
+def rate_after_refusal(reads_per_second: float, minimum: float = MIN_READS_PER_SECOND) -> float:
     """The rate once Foundry has answered 429."""
-    return max(MIN_READS_PER_SECOND, reads_per_second * RATE_AFTER_REFUSAL)
+    return max(minimum, reads_per_second * RATE_AFTER_REFUSAL)
 
 
 def recovered_rate(reads_per_second: float, since_refusal: float, most: float) -> float:

@@ -19,14 +19,13 @@ from handlers.telemetry.decision_log import DecisionLog
 MAX_CONCURRENT = 8
 IMAGES_PER_LINE = 40
 """Telemetry cuts values at 8,192 characters."""
-ALL_STATES = frozenset({"open", "due", "ended"})
 
 
 async def known_agents(gateways: Gateways) -> tuple[list[str], GatewayError | None]:
     """The agents that Slipway has a state of, and those that Foundry lists; with the error where one list failed."""
     names = set[str]()
     try:
-        names.update(await gateways.state_store.list_agents(ALL_STATES))
+        names.update(await gateways.state_store.list_agents())
         names.update(await gateways.foundry.list_agents())
     except GatewayError as error:
         return sorted(names), error

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.arm_client import ArmClient, Json
-from cli.doctor.resources import EVENT_GRID, Resources, vault_name
+from cli.arm_versions import EVENT_GRID
+from cli.doctor.resources import Resources, vault_name
 from cli.doctor.result import Check, failed, ok
 from core.agents_file.spec import Agents, SecretRef
 from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION

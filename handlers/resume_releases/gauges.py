@@ -13,10 +13,11 @@ from handlers.concurrency import gather_all, gather_limited, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 from handlers.resume_releases.agent_states import AgentState, AgentStates
+from handlers.resume_releases.poison_queues import POISON_QUEUES
 from handlers.telemetry import metrics
 
 MAX_CONCURRENT = 16
-QUEUES = ("releases", "events", "commit-statuses", "releases-poison", "events-poison", "commit-statuses-poison")
+QUEUES = ("releases", "events", "commit-statuses", *POISON_QUEUES)
 
 
 async def record_gauges(agents: Collection[str], states: AgentStates, gateways: Gateways) -> Mapping[str, int]:

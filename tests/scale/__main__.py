@@ -17,6 +17,7 @@ from tests.scale.fleet import MAX_CONCURRENT_RELEASES, Fleet, Load, Measured
 from tests.scale.hours import HOUR_HEADINGS, measure_hour
 from tests.scale.storm import EVENTS, STORM_HEADINGS, Storm, measure_storm
 from tests.scale.timers import TIMER_HEADINGS, measure_timers
+from tests.scale.wave import AGENT_COUNT, PROVISIONING_SECONDS, WAVE_HEADINGS, WAVE_LIMITS, wave_cells
 from tests.simulation.virtual_time import run
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "scale.md"
@@ -93,6 +94,7 @@ def load_table(rows: Sequence[Row]) -> str:
     return table(HEADINGS, [row.cells(best[replace(row.load, instances=0)]) for row in rows])
 
 
+TIMES = ", ".join(f"{seconds:g}" for seconds in sorted(PROVISIONING_SECONDS.values()))
 INTRODUCTION = f"""# Scale
 
 `make scale ARGS="--write"` writes this page; do not edit it. What follows from it: [Sizing](../how-to/scale.md).
@@ -123,6 +125,8 @@ request to Foundry 100 ms, one to storage 20 ms. An instance runs at most {MAX_C
 * A storm: {EVENTS:,} events wait in the queue `events` at once, each of its own push, in any order or the oldest first;
   the budget is what Foundry takes. `storage an event` counts reads and writes of desired states and messages. An event
   whose writes fail five times is lost. `releases queue` is the longest that this queue was.
+* A wave: one push to {AGENT_COUNT} agents in {len(PROVISIONING_SECONDS)} projects at once, with the default budget; a
+  version takes {TIMES} s by project, and each release has an instance to run on.
 """
 
 
@@ -133,6 +137,7 @@ def page(tables: dict[str, str]) -> str:
 
 
 TIMERS, HOURS, STORMS = "The timers at rest", "An hour", "A storm of events"
+WAVES = "A wave through several projects"
 HOUR_SIZES = [(agents, pushes) for agents in (200, 400, 1000, 3000) for pushes in (0, 60, 120)]
 TIMER_SIZES = [(agents, limit) for agents in (200, 1000, 3000) for limit in (5.0, 100.0)]
 TIMER_SIZES += [(3000, 1.0)]
@@ -164,7 +169,7 @@ CHAPTERS: dict[str, list[Load]] = {
         *loads(10, 5.0, [1], versions=990), *loads(50, 5.0, [2], versions=990)
     ],
 }  # fmt: skip
-TITLES = (*CHAPTERS, STORMS, TIMERS, HOURS)
+TITLES = (*CHAPTERS, STORMS, WAVES, TIMERS, HOURS)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -191,6 +196,8 @@ def chapter(title: str, pool: Executor) -> str:
         return table(HOUR_HEADINGS, [row.cells() for row in pool.map(measure_hour, HOUR_SIZES)])
     if title == STORMS:
         return table(STORM_HEADINGS, [row.cells() for row in pool.map(measure_storm, STORM_SIZES)])
+    if title == WAVES:
+        return table(WAVE_HEADINGS, pool.map(wave_cells, WAVE_LIMITS))
     runs = [(load, seed) for load in CHAPTERS[title] for seed in SEEDS]
     measured = list(pool.map(measure, *zip(*runs, strict=True)))
     starts = range(0, len(runs), len(SEEDS))

@@ -58,6 +58,20 @@ async def seconds_until_live(chosen: Callable[[str], bool], limit: float | None)
     return float(app.clock.monotonic() - began)
 
 
+WAVE_HEADINGS = ("each project accepts", "all targets live after", "the slowest project alone", "÷", "one target alone")
+WAVE_LIMITS = (None, 2 * READS_PER_SECOND, READS_PER_SECOND)
+"""Requests that each project accepts a second; None: any number."""
+
+
+def wave_cells(limit: float | None) -> list[str]:
+    """Return the cells of a wave, in the order of the headings."""
+    wave = run(seconds_until_live(lambda _: True, limit))
+    project = run(seconds_until_live(lambda target: project_of(target) == "asia", limit))
+    target = run(seconds_until_live(lambda target: target == "agent-0@asia", limit))
+    accepts = f"{limit:g}/s" if limit else "any number"
+    return [accepts, f"{wave:.0f} s", f"{project:.0f} s", f"{wave / project:.2f}", f"{target:.0f} s"]
+
+
 def measure_wave() -> dict[str, Any]:
     """Return the seconds of two waves and of their slowest parts, their sizes, and the memory of this process."""
     return {

@@ -14,6 +14,7 @@ from core.foundry_rate import (
     MAX_INSTANCES,
     MAX_SILENT_SECONDS,
     MIN_READS_PER_SECOND,
+    MIN_UNSHARED_READS_PER_SECOND,
     Heartbeat,
     count_ahead,
     is_throttled,
@@ -96,7 +97,8 @@ class AppShare:
         if self._refused and not self.is_throttled(now):
             self._refused.set()
         if now - self._own_refusal[0] >= ONE_REFUSAL_SECONDS:
-            self._own_refusal = now, rate_after_refusal(self.app_rate(now, most))
+            minimum = MIN_UNSHARED_READS_PER_SECOND if self._is_unshared(now) else MIN_READS_PER_SECOND
+            self._own_refusal = now, rate_after_refusal(self.app_rate(now, most), minimum)
 
     def is_throttled(self, now: float) -> bool:
         """Whether Foundry refused a request of any instance lately."""
@@ -105,10 +107,10 @@ class AppShare:
     def app_rate(self, now: float, most: float) -> float:
         """The rate of the app, in reads a second: the lowest that the refusals of any instance leave.
 
-        Without heartbeats it is an equal share of the maximum for each instance, so that together they keep to it; no
-        instance has less than the minimum, at which a release still gets the answers that it needs.
+        Without heartbeats it is an equal share of the maximum for each instance, so that together they keep to it, and
+        no less than the minimum where Foundry refuses nothing.
         """
-        if self._exchange_failed and not self._is_current(now):
+        if self._is_unshared(now):
             most = max(min(most, MIN_READS_PER_SECOND), most / MAX_INSTANCES)
         return min(recovered_rate(left, now - at, most) for at, left in self._refusals())
 
@@ -133,6 +135,10 @@ class AppShare:
 
     def _other_releases(self, now: float) -> list[tuple[float, str]]:
         return self._others if self._is_current(now) else []
+
+    def _is_unshared(self, now: float) -> bool:
+        """Whether no heartbeat arrives, so that each instance has a rate of its own."""
+        return self._exchange_failed and not self._is_current(now)
 
     def _is_current(self, now: float) -> bool:
         return now - self._exchanged_at <= MAX_SILENT_SECONDS

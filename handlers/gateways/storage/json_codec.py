@@ -6,9 +6,9 @@ import json
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from handlers.gateways.errors import STORAGE, PermanentError
+from handlers.gateways.errors import STORAGE, UNREADABLE_CONTENT, PermanentError
 
 SCHEMA = 1
 MAX_REMEMBERED = 64
@@ -42,7 +42,7 @@ class Codec(Generic[T]):
             return self._decoded(data)
         except _SchemaError as error:
             raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} has {error}") from error
-        except (ValueError, ValidationError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        except UNREADABLE_CONTENT as error:
             raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} is not a state that Slipway wrote") from error
 
     def _decode(self, data: bytes) -> T:
@@ -83,5 +83,5 @@ def read_text_value(data: bytes) -> str:
     """The value of a marker; what cannot be read counts as never written, and the next write replaces it."""
     try:
         return str(json.loads(data)["value"])
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except UNREADABLE_CONTENT:
         return ""

@@ -44,7 +44,7 @@ class StorageReleaseQueue:
 
     async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""
-        await _send(self._account.queue(self.name), ReleaseMessage(agent, traceparent).to_json(), delay)
+        await send_text(self._account.queue(self.name), ReleaseMessage(agent, traceparent).to_json(), delay)
 
 
 class StorageCommitStatusQueue:
@@ -56,10 +56,14 @@ class StorageCommitStatusQueue:
 
     async def enqueue(self, message: CommitStatusMessage, *, delay: float = 0) -> None:
         """Put one message; its delay is rounded up to a second."""
-        await _send(self._account.queue(self.name), message.to_json(), delay)
+        await send_text(self._account.queue(self.name), message.to_json(), delay)
 
 
-async def _send(queue: QueueClient, text: str, delay: float) -> None:
+async def send_text(queue: QueueClient, text: str, delay: float = 0) -> None:
+    """Put one message, hidden for a delay in seconds, and create a missing queue.
+
+    Raises TransientError or PermanentError.
+    """
     hidden = math.ceil(min(delay, MAX_MESSAGE_DELAY.total_seconds()))
     with translate_errors(f"send to the queue {queue.queue_name}"):
         try:

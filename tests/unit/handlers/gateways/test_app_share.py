@@ -13,6 +13,7 @@ from core.foundry_rate import (
     MAX_INSTANCES,
     MAX_SILENT_SECONDS,
     MIN_READS_PER_SECOND,
+    MIN_UNSHARED_READS_PER_SECOND,
     Heartbeat,
     rate_after_refusal,
     releases_at_once,
@@ -127,7 +128,7 @@ async def test_without_heartbeats_each_instance_takes_an_equal_share() -> None:
         await asyncio.sleep(HEARTBEAT_SECONDS + 1)
         assert rate(limiter, clock) == 4.0 / MAX_INSTANCES
         limiter.record_refusal(clock.monotonic())
-        assert rate(limiter, clock) == rate_after_refusal(4.0 / MAX_INSTANCES)
+        assert rate(limiter, clock) == rate_after_refusal(4.0 / MAX_INSTANCES, MIN_UNSHARED_READS_PER_SECOND)
         began = clock.monotonic()
         await hold(limiter, clock, releases)
         assert clock.monotonic() - began <= 300, "slower, but never stuck"
@@ -173,6 +174,57 @@ async def test_without_heartbeats_a_small_rate_is_not_divided_until_a_release_st
         await hold(lowest, clock, releases)
         await asyncio.sleep(HEARTBEAT_SECONDS + 1)
         assert rate(lowest, clock) == MIN_READS_PER_SECOND / 2, "never more than what is set"
+
+
+@in_virtual_time
+async def test_without_heartbeats_refusals_leave_less_than_where_instances_share_the_rate() -> None:
+    clock = VirtualClock()
+    alone, sharing = FoundryRateLimiter(4.0, BrokenInstances()), FoundryRateLimiter(4.0, InMemoryInstances(clock))
+    async with AsyncExitStack() as releases:
+        for limiter in (alone, sharing):
+            await hold(limiter, clock, releases)
+        await asyncio.sleep(HEARTBEAT_SECONDS + 1)
+        for _ in range(20):
+            for limiter in (alone, sharing):
+                limiter.record_refusal(clock.monotonic())
+            await asyncio.sleep(ONE_REFUSAL_SECONDS)
+        limits = [
+            limiter.load(clock.monotonic() - ONE_REFUSAL_SECONDS).reads_per_second for limiter in (alone, sharing)
+        ]
+        assert limits == [MIN_UNSHARED_READS_PER_SECOND, MIN_READS_PER_SECOND]
+
+
+class HealingInstances(InMemoryInstances):
+    """Heartbeats that cannot be written at first."""
+
+    failures = 0
+
+    async def exchange(self, own: Heartbeat) -> Sequence[Heartbeat]:
+        if self.failures:
+            self.failures -= 1
+            raise TransientError("storage", "503", f"write instances/default/{own.instance}")
+        return await super().exchange(own)
+
+
+@in_virtual_time
+async def test_once_heartbeats_can_be_written_again_the_others_are_asked_before_a_release_is_taken() -> None:
+    clock = VirtualClock()
+    instances = HealingInstances(clock)
+    instances.failures = 1
+    limiter = FoundryRateLimiter(4.0, instances, "middle")
+    async with AsyncExitStack() as releases:
+        await hold(limiter, clock, releases)
+        await asyncio.sleep(HEARTBEAT_SECONDS + 1)
+        assert rate(limiter, clock) == 4.0 / MAX_INSTANCES
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+        assert rate(limiter, clock) == 4.0
+    await asyncio.sleep(2 * MAX_SILENT_SECONDS)
+    assert rate(limiter, clock) == 4.0, "an old failure says nothing"
+    async with AsyncExitStack() as releases:
+        other = asyncio.ensure_future(beat_as(FIRST, instances))
+        releases.callback(other.cancel)
+        limiter.record_refusal(clock.monotonic())
+        assert not await limiter.takes_release(clock)
 
 
 class WrongClock(VirtualClock):
@@ -327,6 +379,7 @@ async def test_without_heartbeats_each_instance_takes_releases() -> None:
         limiter.record_refusal(clock.monotonic())
         await asyncio.sleep(1)
         assert await limiter.takes_release(clock)
+        assert clock.monotonic() == 1, "it waits for no heartbeat"
 
 
 @in_virtual_time
