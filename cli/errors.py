@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from handlers.gateways.errors import GatewayError, PermanentError
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 
 if TYPE_CHECKING:
     from cli.json_documents.shared import ServiceError
@@ -52,6 +52,9 @@ def explain(error: GatewayError) -> str:
         return f"{error}\nyou lack {role}; a new assignment takes some minutes"
     if isinstance(error, PermanentError):
         return str(error)
+    if isinstance(error, TransientError) and error.throttled:
+        seconds = f"{error.retry_after:.0f} s" if error.retry_after else "a minute"
+        return f"{error}\n{error.service} gets too many calls: ask again in {seconds}"
     return f"{error}\n{error.service} does not answer: is the address right, and can this machine reach it?"
 
 

@@ -26,6 +26,8 @@ from handlers.gateways.errors import PermanentError, TransientError
         ),
         (PermanentError("Foundry", "invalid_request", "no"), "Foundry: invalid_request: no"),
         (TransientError("Foundry", "unreachable", "get agent"), "does not answer"),
+        (TransientError("Foundry", "429", "get agent", throttled=True), "too many calls: ask again in a minute"),
+        (TransientError("Foundry", "429", "get agent", throttled=True, retry_after=20.0), "ask again in 20 s"),
     ],
 )
 def test_an_error_names_the_service_and_the_role(error: PermanentError | TransientError, text: str) -> None:
