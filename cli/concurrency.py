@@ -74,16 +74,11 @@ async def try_to_read_agents(
 
     async def read_one(name: str) -> None:
         project = project_of(name)
-        try:
-            if project in busy:
-                raise busy[project]
-            await asyncio.wait_for(ask(name), patience.total_seconds())
-        except TimeoutError:
-            unread[name] = TransientError("Foundry", "Timeout", f"no answer within {patience.total_seconds():.0f} s")
-        except GatewayError as error:
+        error = busy.get(project) or await _error_of(ask(name), patience)
+        if error is not None:
             unread[name] = error
-            if isinstance(error, TransientError) and error.throttled:
-                busy[project] = error
+        if isinstance(error, TransientError) and error.throttled:
+            busy[project] = error
         if len(names) > 1:
             context.progress.activity = f"{reading(names)}: {len(found) + len(unread)} done"
 
@@ -91,6 +86,17 @@ async def try_to_read_agents(
         context.progress.activity = reading(names)
     await read_each(names, read_one)
     return AgentReads({name: found[name] for name in names if name in found}, unread)
+
+
+async def _error_of(work: Awaitable[None], patience: timedelta) -> GatewayError | None:
+    """Return the error of work that has so much time; None if it was done."""
+    try:
+        await asyncio.wait_for(work, patience.total_seconds())
+    except TimeoutError:
+        return TransientError("Foundry", "Timeout", f"no answer within {patience.total_seconds():.0f} s")
+    except GatewayError as error:
+        return error
+    return None
 
 
 async def read_each(names: Iterable[str], read: Callable[[str], Awaitable[T]]) -> list[T]:

@@ -50,12 +50,14 @@ def explain(error: GatewayError) -> str:
     if status == 403 or error.code in DENIED:
         role = ROLES.get(error.service, f"a role on {error.service}")
         return f"{error}\nyou lack {role}; a new assignment takes some minutes"
-    if isinstance(error, PermanentError):
-        return str(error)
-    if isinstance(error, TransientError) and error.throttled:
+    return f"{error}\n{_when_it_answers(error)}" if isinstance(error, TransientError) else str(error)
+
+
+def _when_it_answers(error: TransientError) -> str:
+    if error.throttled:
         seconds = f"{error.retry_after:.0f} s" if error.retry_after else "a minute"
-        return f"{error}\n{error.service} gets too many calls: ask again in {seconds}"
-    return f"{error}\n{error.service} does not answer: is the address right, and can this machine reach it?"
+        return f"{error.service} gets too many calls: ask again in {seconds}"
+    return f"{error.service} does not answer: is the address right, and can this machine reach it?"
 
 
 def as_json(error: GatewayError) -> ServiceError:

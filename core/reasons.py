@@ -63,7 +63,7 @@ class Reason(StrEnum):
     SECRET_NOT_USED = "SECRET_NOT_USED", "info", "no agent uses the newest version of the secret", "Nothing to do."
     SECRET_CHANGE_REPORTED = "SECRET_CHANGE_REPORTED", "warning", "a secret of the agent has a new version, and on_secret_change is notify", "Run slipway retry AGENT to release it, or set release.on_secret_change: release."
     SECRET_CHANGE_IGNORED = "SECRET_CHANGE_IGNORED", "info", "the agent does not release on a change of a secret", "Set release.on_secret_change: release, or run slipway retry AGENT."
-    CONFIG_INVALID = "CONFIG_INVALID", "error", "agents.yaml or a setting is wrong", "Correct what the detail names and deploy; the events are kept until then. For those that failed five times, run slipway replay --poisoned-since 24h."
+    CONFIG_INVALID = "CONFIG_INVALID", "error", "agents.yaml or a setting is wrong", "Correct what the detail names and deploy; an event is tried again every minute. For those that failed five times, run slipway replay --poisoned-since 24h."
     # Steps
     BEGIN = "BEGIN", "info", "a release began", "Nothing to do."
     PIN = "PIN", "info", "the traffic is pinned to a version before a new one is created", "Nothing to do."
@@ -184,7 +184,7 @@ class Reason(StrEnum):
     REPOSITORY_NOT_ALLOWED = "REPOSITORY_NOT_ALLOWED", "info", "github.repositories does not allow the repository that the image's label names", "Add it to github.repositories in agents.yaml and deploy, if its commits should show their releases."
     DRIFT = "DRIFT", "warning", "somebody changed the agent after its release", "Leave the change, or run slipway retry AGENT to give the routing back to Slipway."
     DRIFT_UNKNOWN = "DRIFT_UNKNOWN", "warning", "the agent could not be compared with its release", "Nothing to do; the next run compares again."
-    POISONED = "POISONED", "error", "a message failed five times", "Remove the cause of the failures in Application Insights, then run slipway replay --poisoned-since 24h."
+    POISONED = "POISONED", "error", "a message failed five times", "Find the cause of the failures in Application Insights and remove it, then run slipway replay --poisoned-since 24h."
     POISON_QUEUE_STUCK = "POISON_QUEUE_STUCK", "error", "no function takes the messages of a poison queue", "Disable the queue's function, peek at the messages ten minutes later, send them with slipway replay FILE and clear the queue."
     # Prune
     PRUNED_STALE = "PRUNED_STALE", "info", "nothing needs the version", "Nothing to do."

@@ -153,7 +153,8 @@ class Stack:
         in_use = {} if self.options.free_ports else ports_in_use(PORTS)
         if in_use:
             ports = ", ".join(f"{port} ({name})" for name, port in in_use.items())
-            raise PartExitedError(f'port {ports} is in use: stop the process there, or run make up ARGS="--ports 0"')
+            how = "stop the process there, or take free ports: make up ARGS='--ports 0'"
+            raise PartExitedError(f"port {ports} is in use: {how}")
         (folder / "endpoints.json").unlink(missing_ok=True)
         return folder
 

@@ -38,7 +38,7 @@ def _validate(file: Path, as_json: bool) -> int:
     if as_json:
         print_json(_data(file, agents, errors), indent=1)
     elif errors:
-        print_error(join_lines(*(f"{file}: {error}" for error in errors)))
+        print_error(join_lines(*(_text(file, error) for error in errors)))
     else:
         for warning in warnings(agents):
             print_error(join_lines(f"warning: {warning}"))
@@ -93,6 +93,10 @@ def _data(file: Path, agents: Agents, errors: Sequence[Issue | str]) -> Validate
             for name, spec in _evaluations(agents).items()
         ],
     }
+
+
+def _text(file: Path, issue: Issue | str) -> str:
+    return f"{file}: {issue}" if isinstance(issue, str) else issue.text_for(str(file))
 
 
 def _issue(file: Path, issue: Issue | str) -> FileIssue:

@@ -26,7 +26,7 @@ def read_agents_file(file: Path) -> Agents | Sequence[Finding]:
     except OSError as failure:
         return [error("agents.yaml", f"{file} cannot be read: {failure.strerror}", "create it; " + PAGE)]
     except AgentsFileError as failure:
-        return [error("agents.yaml", line, PAGE) for line in str(failure).splitlines()]
+        return [error("agents.yaml", line, PAGE) for line in failure.text_for("agents.yaml").splitlines()]
 
 
 def main(file: Path = ROOT / "agents.yaml") -> int:
