@@ -33,8 +33,8 @@ def explain(error: GatewayError) -> str:
         return f"{error}\na newer Slipway may have written it: use the checkout of the deployed version"
     if error.code == "PROJECT_UNKNOWN":
         return (
-            f"{error}\nput the project back under projects; where it is gone for good, delete desired/TARGET.json and "
-            "release/TARGET.json in the container slipway"
+            f"{error}\nput the project back under projects; where it is gone for good, see "
+            "docs/reference/reasons/IMAGES_IN_USE_UNKNOWN.md"
         )
     if isinstance(error, PermanentError) and error.other_tenant:
         return (

@@ -65,6 +65,7 @@ def started(
         detail="",
         started_at=now,
         candidate=state.candidate if same else None,
+        has_older_candidate=same and state.candidate is not None,
         is_duplicate=state.is_duplicate and same,
         deleted_duplicate=None,  # each release may delete one: else a retry would end with the old failure
         routing_at_start=routing,
@@ -109,7 +110,12 @@ def create_again(state: ReleaseState) -> ReleaseState:
 
 def without_candidate(state: ReleaseState) -> ReleaseState:
     """The candidate is of no use any more."""
-    return replace(state, candidate=None, is_duplicate=False)
+    return replace(state, candidate=None, has_older_candidate=False, is_duplicate=False)
+
+
+def candidate_deleted(state: ReleaseState) -> ReleaseState:
+    """Somebody deleted the candidate before this release was asked for, which creates one of its own."""
+    return without_candidate(_without_version(state, state.candidate or ""))
 
 
 def writing(
@@ -130,6 +136,7 @@ def has_candidate(state: ReleaseState, version: Version, *, highest_version: int
         state,
         pending_write=None,
         candidate=version.number,
+        has_older_candidate=False,
         is_duplicate=int(version.number) <= highest_version,
         created_at={**state.created_at, version.number: version.created_at},
         fingerprints={**state.fingerprints, version.number: state.fingerprint},

@@ -88,6 +88,13 @@ def set_attributes(*, failed: bool = False, **attributes: Value) -> None:
     _set_attributes(trace.get_current_span(), failed=failed, **attributes)
 
 
+def rename(name: str) -> None:
+    """Give the current span another name, where it turned out to be something else."""
+    from opentelemetry import trace
+
+    trace.get_current_span().update_name(name)
+
+
 def _set_attributes(current: Span, *, failed: bool = False, **attributes: Value) -> None:
     current.set_attributes(_attributes(attributes))
     if failed:

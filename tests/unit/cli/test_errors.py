@@ -22,7 +22,7 @@ from handlers.gateways.errors import PermanentError, TransientError
         ),
         (
             TransientError("Foundry", "PROJECT_UNKNOWN", "read hello@eu: agents.yaml has no project eu"),
-            "put the project back under projects; where it is gone for good, delete desired/TARGET.json",
+            "put the project back under projects; where it is gone for good, see docs/reference/reasons/",
         ),
         (PermanentError("Foundry", "invalid_request", "no"), "Foundry: invalid_request: no"),
         (TransientError("Foundry", "unreachable", "get agent"), "does not answer"),
