@@ -16,7 +16,7 @@ from local.stand_in import StandIn
 
 LIFETIME = 24 * 3600
 IDENTITY_HEADER, PERSON_HEADER = "local", "local-person"
-"""Values of the setting IDENTITY_HEADER: the app's, which in Azure only the app knows, and that of a person's commands."""
+"""Values of the setting IDENTITY_HEADER: that of the app, which in Azure only the app knows, and that of commands."""
 CLAIMS = {
     IDENTITY_HEADER: {"appid": CLIENT, "oid": APP},
     PERSON_HEADER: {"upn": "you@laptop", "oid": "your-object-id"},

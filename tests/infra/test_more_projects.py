@@ -254,16 +254,7 @@ def test_predown_deletes_what_was_added(more: Cloud, failed: bool) -> None:
         assert not more.exists(path), path
 
 
-@pytest.mark.parametrize(
-    "value", ["", "[]", '["eu-principal"]', "nonsense", "{}", "[1]", '["eu-principal"', "[" * 9999]
-)
+@pytest.mark.parametrize("value", ["nonsense", "{}", "[1]", '["eu-principal"', "[" * 9999])
 def test_an_output_that_somebody_broke_ends_the_hook_with_one_line(value: str) -> None:
-    env = {"MORE_PROJECT_IDS": PROJECT, "SLIPWAY_MORE_PROJECT_PRINCIPAL_IDS": value}
-    try:
-        principal = from_env(env).projects[1].principal
-    except SystemExit as ended:
-        assert str(ended).startswith(
-            "SLIPWAY_MORE_PROJECT_PRINCIPAL_IDS is not a JSON array of strings; azd env refresh"
-        )
-    else:
-        assert principal == ("eu-principal" if "eu" in value else "")
+    with pytest.raises(SystemExit, match=r"^SLIPWAY_MORE_PROJECT_PRINCIPAL_IDS is not a JSON array .* azd env refresh"):
+        from_env({"MORE_PROJECT_IDS": PROJECT, "SLIPWAY_MORE_PROJECT_PRINCIPAL_IDS": value})
