@@ -294,11 +294,6 @@ def followers_of(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:
     return tuple(spec for spec in agents.agents.values() if spec.repository == repository and not spec.place.upstream)
 
 
-def followers_in_later_stages(agents: Agents, repository: str) -> tuple[AgentSpec, ...]:
-    """The targets of later stages whose images come from a repository."""
-    return tuple(spec for spec in agents.agents.values() if spec.repository == repository and spec.place.upstream)
-
-
 def next_stage(agents: Agents, target: str) -> tuple[str, ...]:
     """The targets that take what is good at this one."""
     stages = ((name, spec) for name, spec in agents.agents.items() if agent_of(name) == agent_of(target))

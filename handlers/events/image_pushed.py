@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core.agents_file.spec import Agents, AgentSpec, followers_in_later_stages, followers_of
+from core.agents_file.spec import Agents, AgentSpec, followers_of
 from core.events import ImagePushed
 from core.intake.events import DesiredUpdate, apply_push
 from core.intake.repeated_push import apply_repeated_push, is_repeated
@@ -33,7 +34,12 @@ async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLo
         decisions.record(Reason.NOT_FOLLOWED, **offering.fields)
     # an error of one agent stops none of the others
     if any(await gather_limited(MAX_CONCURRENT, map(offering.offer, followers))):
-        await gather_limited(MAX_CONCURRENT, map(offering.offer_again, followers_in_later_stages(agents, repository)))
+        await gather_limited(MAX_CONCURRENT, map(offering.offer_again, _in_later_stages(agents, repository)))
+
+
+def _in_later_stages(agents: Agents, repository: str) -> Iterator[AgentSpec]:
+    """The targets of later stages whose images come from a repository."""
+    return (spec for spec in agents.agents.values() if spec.repository == repository and spec.place.upstream)
 
 
 @dataclass(frozen=True)
