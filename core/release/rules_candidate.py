@@ -127,7 +127,7 @@ def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
     if _is_unwanted(release):
         return UpdateState(Reason.DELETE_DUPLICATE, transitions.duplicate_deleted(release))
     if release.has_older_candidate:
-        return UpdateState(Reason.CANDIDATE_GONE, transitions.candidate_deleted(release), already_reported=True)
+        return UpdateState(Reason.CANDIDATE_GONE, transitions.duplicate_deleted(release), already_reported=True)
     return EndRelease(Reason.CANDIDATE_GONE, transitions.ended(release, Reason.CANDIDATE_GONE, now))
 
 

@@ -239,7 +239,8 @@ def _with_candidate(state: ReleaseState, inputs: DecisionInput, number: str, now
     version = inputs.version(number)
     if rollback_version(inputs.desired):
         wanted = version if is_rollback_target(inputs.desired, version) else None
-        return transitions.has_candidate(state, wanted) if wanted else transitions.without_candidate(state)
+        without = transitions.without_candidate(state)
+        return transitions.has_candidate(without, wanted) if wanted else without
     not_shown_yet = version is None and is_new(state.created_at.get(number), now)
     return state if not_shown_yet or may_serve(version) else transitions.without_candidate(state)
 

@@ -113,11 +113,6 @@ def without_candidate(state: ReleaseState) -> ReleaseState:
     return replace(state, candidate=None, has_older_candidate=False, is_duplicate=False)
 
 
-def candidate_deleted(state: ReleaseState) -> ReleaseState:
-    """Somebody deleted the candidate before this release was asked for, which creates one of its own."""
-    return without_candidate(_without_version(state, state.candidate or ""))
-
-
 def writing(
     state: ReleaseState, kind: WriteKind, now: datetime, *, routing: Routing | None = None, highest_version: int = 0
 ) -> ReleaseState:
@@ -136,7 +131,6 @@ def has_candidate(state: ReleaseState, version: Version, *, highest_version: int
         state,
         pending_write=None,
         candidate=version.number,
-        has_older_candidate=False,
         is_duplicate=int(version.number) <= highest_version,
         created_at={**state.created_at, version.number: version.created_at},
         fingerprints={**state.fingerprints, version.number: state.fingerprint},
@@ -155,12 +149,11 @@ def deleting_duplicate(state: ReleaseState, version: Version, now: datetime) -> 
 
 
 def duplicate_deleted(state: ReleaseState) -> ReleaseState:
-    """The failed duplicate no longer exists."""
+    """The failed duplicate, or the candidate of an earlier release, no longer exists: another version is created."""
     number = state.candidate or ""
     created_at = state.created_at.get(number)
     deleted = DeletedVersion(number, created_at) if created_at else state.deleted_duplicate
-    gone = without_candidate(_without_version(state, number))
-    return replace(gone, pending_write=None, deleted_duplicate=deleted)
+    return replace(without_candidate(_without_version(state, number)), pending_write=None, deleted_duplicate=deleted)
 
 
 def _without_version(state: ReleaseState, number: str) -> ReleaseState:
@@ -302,6 +295,5 @@ def _with_image(state: ReleaseState, push: Push | None, definition: ResolvedDefi
 
 
 def _with_history(state: ReleaseState, reason: Reason, now: datetime) -> ReleaseState:
-    digest = state.push.digest if state.push else ""
-    entry = HistoryEntry(now, reason, digest, state.candidate)
+    entry = HistoryEntry(now, reason, state.push.digest if state.push else "", state.candidate)
     return replace(state, history=(*state.history, entry)[-MAX_HISTORY_ENTRIES:])
