@@ -10,7 +10,7 @@ from core.definition import ResolvedDefinition, plain_parts
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing, TaggedSecret, Version
 from core.reasons import Reason
-from core.release.inputs import OF_PUSH_TO_RUN, Definition, push_to_run
+from core.release.inputs import OF_PUSH_TO_RUN, Resolution, push_to_run
 from core.state.desired import DesiredState, Hold
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
@@ -80,7 +80,7 @@ def started(
     )
 
 
-def first_start(definition: Definition) -> datetime | None:
+def first_start(definition: Resolution) -> datetime | None:
     """When the first of the secrets starts whose newest version starts later."""
     return min((item.starts_at for item in definition.later), default=None)
 

@@ -11,9 +11,8 @@ from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec
 from core.model import Routing, Version
-from core.prune.retention import Delete, Keep, PruneDecision, near_limit, plan_prune, tagged_digests
+from core.prune.retention import PRUNED, Delete, Keep, PruneDecision, near_limit, plan_prune, tagged_digests
 from core.reasons import Reason
-from core.release.inputs import PRUNED
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from core.target import project_of
