@@ -29,6 +29,11 @@ def read_named_file(file: Path) -> bytes:
     return file.read_bytes()
 
 
+def read_agents_file(file: Path) -> Agents:
+    """The agents of a file, and of the files that it names; raises OSError or AgentsFileError."""
+    return load_agents(file.read_bytes(), lambda name: read_named_file(file.parent / name))
+
+
 def load_agents_file(settings: Settings) -> Agents:
     """The agents that the file names, read again when the file changed; raises ConfigError."""
     path = APP_ROOT / settings.agents_file

@@ -51,12 +51,12 @@ def _read(file: Path) -> tuple[Agents, Sequence[Issue | str]]:
     """Return the agents, and what is wrong: a text where the file cannot be read."""
     from datetime import UTC, datetime
 
-    from core.agents_file.loader import AgentsFileError, load_agents, past_freezes
+    from core.agents_file.loader import AgentsFileError, past_freezes
     from core.agents_file.spec import Agents
-    from handlers.agents_file import read_named_file
+    from handlers.agents_file import read_agents_file
 
     try:
-        agents = load_agents(file.read_bytes(), lambda name: read_named_file(file.parent / name))
+        agents = read_agents_file(file)
     except OSError as error:
         return Agents(agents={}), [str(error.strerror)]
     except AgentsFileError as error:

@@ -16,11 +16,11 @@ from core.model import Push
 from core.prune.retention import near_limit
 from core.reasons import Reason
 from core.target import DEFAULT_PROJECT, by_project, project_of
+from handlers.agent_states import AgentStates
 from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
-from handlers.release_agent.read_secrets import read_secret
-from handlers.resume_releases.agent_states import AgentStates
 from handlers.resume_releases.poison_queues import POISON_QUEUES
+from handlers.vault import read_secret
 
 
 async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
@@ -86,7 +86,7 @@ async def _key_vault(specs: Sequence[AgentSpec], agents: Agents, gateways: Gatew
         return []
     check = " ".join(filter(None, ("your access to Key Vault", agents.vault_of(target))))
     try:
-        found = await read_secret(gateways.vault_of(target), secret, None)
+        found = await read_secret(gateways.vault_of(target), secret)
     except GatewayError as error:
         return [unread(check, error, "only the app needs to read secrets: see the checks of its identity")]
     if not isinstance(found, str):

@@ -10,10 +10,10 @@ from cli.doctor import services, targets
 from cli.doctor.result import Check
 from core.model import Agent, Routing
 from core.state.desired import DesiredState
+from handlers.agent_states import AgentStates
 from handlers.gateways.errors import TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
-from handlers.resume_releases.agent_states import AgentStates
 from tests.support.app import AGENT, App
 from tests.unit.cli.support import make_live, run
 
