@@ -218,7 +218,7 @@ def ended(state: ReleaseState, reason: Reason, now: datetime, detail: str = "") 
 
 
 def answered_without_release(
-    state: ReleaseState, desired: DesiredState, reason: Reason, now: datetime, detail: str = ""
+    state: ReleaseState, desired: DesiredState, reason: Reason, now: datetime, detail: str
 ) -> ReleaseState:
     """A newer change is answered although nothing is released; a release under way is over too.
 

@@ -116,9 +116,9 @@ def current_traceparent() -> str | None:
     return headers.get("traceparent")
 
 
-def count(name: str, number: int = 1, *, unit: str, **attributes: Value) -> None:
-    """Add to a counter."""
-    _instrument("create_counter", name, unit).add(number, _attributes(attributes))
+def count(name: str, *, unit: str, **attributes: Value) -> None:
+    """Add one to a counter."""
+    _instrument("create_counter", name, unit).add(1, _attributes(attributes))
 
 
 def measure(name: str, value: float, *, unit: str, **attributes: Value) -> None:
