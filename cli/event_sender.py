@@ -27,7 +27,7 @@ class EventSender:
     """Sends one event at a time; every method raises TransientError or PermanentError."""
 
     def __init__(self, account: StorageAccount, credential: AsyncTokenCredential, topic: str | None) -> None:
-        self._queue = account.queue(QUEUE)
+        self._account = account
         self._topic = EventGridPublisherClient(topic, credential, retry_total=2) if topic else None
 
     async def send(self, model: Model) -> None:
@@ -38,7 +38,7 @@ class EventSender:
         registry: there the event goes as a CloudEvent, whose source stays (docs/decisions/0026).
         """
         if self._topic is None:
-            await send_text(self._queue, json.dumps(to_json(model)))
+            await send_text(self._account, QUEUE, json.dumps(to_json(model)))
             return
         try:
             await self._topic.send(model if isinstance(model, CloudEvent) else to_cloud_event(model))

@@ -38,7 +38,7 @@ MAX_SILENT_SECONDS = 2 * HEARTBEAT_SECONDS
 MAX_INSTANCES = 40
 """The default of the Flex Consumption plan: the rate is divided by it where no heartbeat can be written."""
 RELEASES_OF_AN_INSTANCE = 32
-"""How many an instance has in hand under load: queues.batchSize and newBatchThreshold of host.json."""
+"""How many an instance takes at once under load: queues.batchSize of host.json."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def test_host_json_matches_its_page() -> None:
         "visibilityTimeout": "00:01:00",
         "maxPollingInterval": "00:00:00.1",
         "batchSize": 32,
-        "newBatchThreshold": 16,
+        "newBatchThreshold": 32,
     }
     assert host["extensions"]["queues"] == queues
     assert host["telemetryMode"] == "OpenTelemetry"

@@ -10,9 +10,9 @@ from core.agents_file.spec import Agents
 from core.reasons import Reason
 from core.release.gates import window
 from core.waits import waits_until
+from handlers.agent_states import AgentStates
 from handlers.concurrency import gather_limited
 from handlers.gateways.interfaces import Gateways
-from handlers.resume_releases.agent_states import AgentStates
 from handlers.resume_releases.config_changes import apply_config_changes
 from handlers.resume_releases.drift_report import report_drift
 from handlers.resume_releases.gauges import record_gauges

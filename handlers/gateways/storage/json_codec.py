@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 from handlers.gateways.errors import STORAGE, UNREADABLE_CONTENT, PermanentError
 
 SCHEMA = 1
-MAX_REMEMBERED = 64
-"""States, of which a release reads each several times in a row: those of 32 releases at once, and some."""
+MAX_REMEMBERED = 96
+"""States, of which a release reads each several times in a row: those of 64 releases at once, and some."""
 
 T = TypeVar("T")
 
