@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import cast
 
 from core.image_reference import DIGEST, TAG, is_repository
 from core.model import Push
@@ -166,10 +167,9 @@ def _event(body: object, ours: _Ours) -> ParsedEvent:
 
 def _push(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     data = _data(body)
-    target = data.get("target")
-    if not isinstance(target, dict) or (problem := _wrong_target(target)):
-        problem = problem if isinstance(target, dict) else _without_target(body, data)
+    if problem := _target_problem(data):
         return Ignored(event_id, Reason.MALFORMED_EVENT, problem)
+    target = cast("Json", data["target"])
     repository, tag, digest = (_text(target, key) for key in ("repository", "tag", "digest"))
     reason = _not_ours(data, _topic(body), ours) or _not_deployable(repository, tag, digest)
     if reason is not None:
@@ -180,28 +180,18 @@ def _push(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
         shown = repository if is_repository(repository) else _quote(repository)
         return Ignored(event_id, reason, detail, shown, _quote(tag), known_digest)
     push = Push(repository, digest, tag, _event_time(body, data, ours.received_at), event_id)
-    return ImagePushed(push, _traceparent(body), _is_dry_run(data))
+    return ImagePushed(push, _traceparent(body), data.get("dry_run") is True)
 
 
-def _without_target(body: Json, data: Json) -> str:
-    """Why an event names no image."""
-    if "target" in data:
-        return "data.target is not an object"
-    if data:
-        return "data.target is missing"
-    return "data is not an object with a target" if body.get("data") is not None else "the event has no data"
-
-
-def _wrong_target(target: Json) -> str:
-    """Which text of a target is missing or not a text; a push by digest alone has no tag."""
-    for key in ("repository", "tag", "digest"):
-        if target.get(key) is not None and not isinstance(target[key], str):
-            return f"data.target.{key} is not a text"
+def _target_problem(data: Json) -> str:
+    """What an event that must name an image lacks; a push by digest alone has no tag."""
+    target = data.get("target")
+    if not isinstance(target, dict):
+        return "data.target is not an object" if data else "data is not an object with a target"
+    wrong = [key for key in ("repository", "tag", "digest") if not isinstance(target.get(key), str | None)]
+    if wrong:
+        return f"data.target.{wrong[0]} is not a text"
     return "" if target.get("repository") else "data.target.repository is missing"
-
-
-def _is_dry_run(data: Json) -> bool:
-    return data.get("dry_run") is True
 
 
 def _event_time(body: Json, data: Json, received_at: datetime) -> datetime:
@@ -259,7 +249,14 @@ def _secret(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     of_project = address if address in ours.project_vaults else ""
     if not of_project and (other := _other_vault(host, _topic(body), ours)):
         return Ignored(event_id, Reason.OTHER_VAULT, other)
-    known = host.partition(".")[0], name.lower(), version.lower(), event_id, _traceparent(body), _is_dry_run(data)
+    known = (
+        host.partition(".")[0],
+        name.lower(),
+        version.lower(),
+        event_id,
+        _traceparent(body),
+        data.get("dry_run") is True,
+    )
     return SecretChanged(*known, _event_time(body, data, ours.received_at), of_project)
 
 

@@ -185,10 +185,10 @@ def test_the_detail_says_which_part_is_malformed(target: dict[str, Any], detail:
 @pytest.mark.parametrize(
     ("event", "detail"),
     [
-        (push_event(data=None), "the event has no data"),
+        (push_event(data=None), "data is not an object with a target"),
         (push_event(data="{half"), "data is not an object with a target"),
         (push_event(data=[push_data()]), "data is not an object with a target"),
-        (push_event(data={"action": "push"}), "data.target is missing"),
+        (push_event(data={"action": "push"}), "data.target is not an object"),
         (push_event(data={"target": []}), "data.target is not an object"),
         (push_event(topic=" "), "the event has no topic or source"),
     ],
