@@ -176,9 +176,8 @@ def _push(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
         detail = _malformed(repository, tag) if reason is Reason.MALFORMED_EVENT else ""
         if reason is Reason.OTHER_REGISTRY:
             detail = _quote(_topic(body), MAX_TOPIC_CHARS).strip() or "the event has no topic or source"
-        known_digest = digest if DIGEST.fullmatch(digest) else ""
         shown = repository if is_repository(repository) else _quote(repository)
-        return Ignored(event_id, reason, detail, shown, _quote(tag), known_digest)
+        return Ignored(event_id, reason, detail, shown, _quote(tag), digest if DIGEST.fullmatch(digest) else "")
     push = Push(repository, digest, tag, _event_time(body, data, ours.received_at), event_id)
     return ImagePushed(push, _traceparent(body), data.get("dry_run") is True)
 
@@ -249,15 +248,9 @@ def _secret(body: Json, event_id: str, ours: _Ours) -> ParsedEvent:
     of_project = address if address in ours.project_vaults else ""
     if not of_project and (other := _other_vault(host, _topic(body), ours)):
         return Ignored(event_id, Reason.OTHER_VAULT, other)
-    known = (
-        host.partition(".")[0],
-        name.lower(),
-        version.lower(),
-        event_id,
-        _traceparent(body),
-        data.get("dry_run") is True,
-    )
-    return SecretChanged(*known, _event_time(body, data, ours.received_at), of_project)
+    known = host.partition(".")[0], name.lower(), version.lower(), event_id, _traceparent(body)
+    at = _event_time(body, data, ours.received_at)
+    return SecretChanged(*known, data.get("dry_run") is True, at, of_project)
 
 
 def _other_vault(host: str, topic: str, ours: _Ours) -> str:
