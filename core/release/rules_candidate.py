@@ -126,6 +126,8 @@ def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
         return Poll(Reason.CREATE, number)  # it was just created: reads lag
     if _is_unwanted(release):
         return UpdateState(Reason.DELETE_DUPLICATE, transitions.duplicate_deleted(release))
+    if version is None and is_new(release.started_at, now):
+        return Poll(Reason.CREATE, number)  # the same where our clock is minutes ahead of Foundry's
     return EndRelease(Reason.CANDIDATE_GONE, transitions.ended(release, Reason.CANDIDATE_GONE, now))
 
 
