@@ -13,7 +13,7 @@ from azure.core.exceptions import AzureError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy, AsyncRetryPolicy, HeadersPolicy
 from azure.core.rest import HttpRequest
 
-from handlers.gateways.azure_http import RETRYABLE_STATUSES
+from handlers.gateways.azure_http import RETRYABLE_STATUSES, retry_after_in
 from handlers.gateways.errors import PermanentError, TransientError
 
 PUBLIC_CLOUD = "https://management.azure.com"
@@ -98,11 +98,8 @@ class ArmClient:
             return response
         code, message = _reason(failure, str(status))
         if status in RETRYABLE_STATUSES:
-            seconds = response.headers.get("Retry-After", "")
-            retry_after = float(seconds) if seconds.isdecimal() else None
-            raise TransientError(
-                SERVICE, code, f"{operation}{message}", throttled=status == 429, retry_after=retry_after
-            )
+            wait = retry_after_in(response.headers)
+            raise TransientError(SERVICE, code, f"{operation}{message}", throttled=status == 429, retry_after=wait)
         raise PermanentError(SERVICE, code, f"{operation}{message}", status=status)
 
     async def _wait(self, operation: str, response: Any) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from core.target import project_of
 from handlers.concurrency import gather_limited
-from handlers.gateways.errors import GatewayError
-from handlers.retry import with_retries
+from handlers.gateways.errors import GatewayError, TransientError
+from handlers.retry import USUAL_TIME, with_retries
 
 if TYPE_CHECKING:
     from cli.runner import CommandContext
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MAX_CONCURRENT_READS = 8
 MAX_NAMED_ERRORS = 5
+MAX_WAIT = timedelta(seconds=10)
+"""Of a person for a service that is busy, where the command has something to say without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +55,30 @@ async def read_agents(
 
 
 async def try_to_read_agents(
-    context: CommandContext, names: Sequence[str], read: Callable[[str], Awaitable[T]]
+    context: CommandContext,
+    names: Sequence[str],
+    read: Callable[[str], Awaitable[T]],
+    patience: timedelta = USUAL_TIME,
 ) -> AgentReads[T]:
-    """Read each agent, again where a service is busy; other faults are not waited out: a person can ask again."""
-    found, unread = dict[str, T](), dict[str, GatewayError]()
+    """Read each agent, again where a service is busy; other faults are not waited out: a person can ask again.
+
+    ``patience``: for how long an agent's reads may wait. Once a project refuses calls for longer, its other agents are
+    not asked.
+    """
+    found, unread, busy = dict[str, T](), dict[str, GatewayError](), dict[str, TransientError]()
+    clock = context.gateways.clock
+
+    async def ask(name: str) -> None:
+        await context.gateways.limiter_of(name).wait_for_room(clock)
+        found[name] = await with_retries(clock, lambda: read(name), clock.now() + patience, max_tries=1)
 
     async def read_one(name: str) -> None:
-        await context.gateways.limiter_of(name).wait_for_room(context.gateways.clock)
-        try:
-            found[name] = await with_retries(context.gateways.clock, lambda: read(name), max_tries=1)
-        except GatewayError as error:
+        project = project_of(name)
+        error = busy.get(project) or await _error_of(ask(name), patience)
+        if error is not None:
             unread[name] = error
+        if isinstance(error, TransientError) and error.throttled:
+            busy[project] = error
         if len(names) > 1:
             context.progress.activity = f"{reading(names)}: {len(found) + len(unread)} done"
 
@@ -68,6 +86,17 @@ async def try_to_read_agents(
         context.progress.activity = reading(names)
     await read_each(names, read_one)
     return AgentReads({name: found[name] for name in names if name in found}, unread)
+
+
+async def _error_of(work: Awaitable[None], patience: timedelta) -> GatewayError | None:
+    """Return the error of work that has so much time; None if it was done."""
+    try:
+        await asyncio.wait_for(work, patience.total_seconds())
+    except TimeoutError:
+        return TransientError("Foundry", "Timeout", f"no answer within {patience.total_seconds():.0f} s")
+    except GatewayError as error:
+        return error
+    return None
 
 
 async def read_each(names: Iterable[str], read: Callable[[str], Awaitable[T]]) -> list[T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from handlers.gateways.errors import GatewayError, PermanentError
+from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 
 if TYPE_CHECKING:
     from cli.json_documents.shared import ServiceError
@@ -33,8 +33,8 @@ def explain(error: GatewayError) -> str:
         return f"{error}\na newer Slipway may have written it: use the checkout of the deployed version"
     if error.code == "PROJECT_UNKNOWN":
         return (
-            f"{error}\nput the project back under projects; where it is gone for good, delete desired/TARGET.json and "
-            "release/TARGET.json in the container slipway"
+            f"{error}\nput the project back under projects; where it is gone for good, see "
+            "docs/reference/reasons/IMAGES_IN_USE_UNKNOWN.md"
         )
     if isinstance(error, PermanentError) and error.other_tenant:
         return (
@@ -50,9 +50,14 @@ def explain(error: GatewayError) -> str:
     if status == 403 or error.code in DENIED:
         role = ROLES.get(error.service, f"a role on {error.service}")
         return f"{error}\nyou lack {role}; a new assignment takes some minutes"
-    if isinstance(error, PermanentError):
-        return str(error)
-    return f"{error}\n{error.service} does not answer: is the address right, and can this machine reach it?"
+    return f"{error}\n{_when_it_answers(error)}" if isinstance(error, TransientError) else str(error)
+
+
+def _when_it_answers(error: TransientError) -> str:
+    if error.throttled:
+        seconds = f"{error.retry_after:.0f} s" if error.retry_after else "a minute"
+        return f"{error.service} gets too many calls: ask again in {seconds}"
+    return f"{error.service} does not answer: is the address right, and can this machine reach it?"
 
 
 def as_json(error: GatewayError) -> ServiceError:

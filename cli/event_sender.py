@@ -6,35 +6,29 @@ import json
 import re
 from typing import Any
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridEvent
 from azure.eventgrid.aio import EventGridPublisherClient
-from azure.identity.aio import DefaultAzureCredential
-from azure.storage.queue.aio import QueueClient
 
 from cli.event_files import FoundEvent
 from cli.exit_codes import UsageError
-from handlers.gateways.errors import PermanentError, TransientError
-from handlers.gateways.storage.account import StorageAccount, translate_errors
-from handlers.settings import Settings
+from handlers.gateways.azure_http import gateway_error
+from handlers.gateways.event_grid import SERVICE
+from handlers.gateways.storage.account import StorageAccount
+from handlers.gateways.storage.release_queue import send_text
 
 Model = EventGridEvent | CloudEvent[Any]
 QUEUE = "events"
-SERVICE = "Event Grid"
 
 
 class EventSender:
     """Sends one event at a time; every method raises TransientError or PermanentError."""
 
-    def __init__(self, settings: Settings, topic: str | None) -> None:
-        self._credential = DefaultAzureCredential(require_envvar=True)
-        self._topic = EventGridPublisherClient(topic, self._credential, retry_total=2) if topic else None
-        self._account = (
-            StorageAccount.from_connection_string(settings.storage)
-            if settings.storage
-            else StorageAccount.from_uris(settings.blob_uri, settings.queue_uri, self._credential)
-        )
+    def __init__(self, account: StorageAccount, credential: AsyncTokenCredential, topic: str | None) -> None:
+        self._account = account
+        self._topic = EventGridPublisherClient(topic, credential, retry_total=2) if topic else None
 
     async def send(self, model: Model) -> None:
         """Send an event.
@@ -43,35 +37,18 @@ class EventSender:
         have filled. A custom topic overwrites the topic of an event in Event Grid's schema, which would change its
         registry: there the event goes as a CloudEvent, whose source stays (docs/decisions/0026).
         """
-        if self._topic is not None:
-            await self._publish(model)
+        if self._topic is None:
+            await send_text(self._account, QUEUE, json.dumps(to_json(model)))
             return
-        text = json.dumps(to_json(model))
-        queue: QueueClient = self._account.queue(QUEUE)
-        with translate_errors(f"send {model.id} to the queue {QUEUE}"):
-            try:
-                await queue.send_message(text)
-            except ResourceNotFoundError:
-                await queue.create_queue()
-                await queue.send_message(text)
-
-    async def _publish(self, model: Model) -> None:
-        operation = f"publish {model.id}"
-        event = model if isinstance(model, CloudEvent) else to_cloud_event(model)
         try:
-            await self._topic.send(event)  # type: ignore[union-attr]
-        except HttpResponseError as error:
-            status = 404 if isinstance(error, ResourceNotFoundError) else error.status_code
-            raise PermanentError(SERVICE, str(status), operation, status=status) from error
+            await self._topic.send(model if isinstance(model, CloudEvent) else to_cloud_event(model))
         except AzureError as error:
-            raise TransientError(SERVICE, "no answer", operation, unclear=True) from error
+            raise gateway_error(SERVICE, f"publish {model.id}", error, unclear=True) from error
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections to the topic."""
         if self._topic is not None:
             await self._topic.close()
-        await self._account.close()
-        await self._credential.close()
 
 
 def to_model(event: FoundEvent) -> Model:

@@ -48,7 +48,7 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "phase": str(release.phase),
         "reason": _gate(release) or release.reason,
         "detail": release.detail,
-        "next": _next(spec.name, state, names, release, starts or min(old_enough.values(), default=None)),
+        "next": _next(spec, state, names, release, starts or min(old_enough.values(), default=None)),
         "remedy": _remedy(spec.name, state, names, release),
         "candidate": release.candidate if release.is_open else None,
         "not_before": as_iso(starts),
@@ -113,15 +113,17 @@ def _window(spec: AgentSpec, now: datetime) -> dict[str, str | None]:
 
 
 def _next(
-    agent: str, state: State, names: dict[str, str], release: ReleaseState, starts: datetime | None
+    spec: AgentSpec, state: State, names: dict[str, str], release: ReleaseState, starts: datetime | None
 ) -> str | None:
     """Return what a person can do, with the command; None where nothing is to be done."""
     if state.name == Reason.NOT_DUE and starts:
         return f"Nothing to do; the release goes on at {starts:%Y-%m-%d %H:%M:%S} UTC."
     known = Reason.__members__.get(state.name)
-    if known is None or (known.help.startswith("Nothing to do") and not _remedy(agent, state, names, release)):
+    if known is Reason.NO_PUSH_YET:  # a later stage takes what the stage before passes on
+        return None if spec.place.upstream else f"Push an image to {spec.repository}."
+    if known is None or (known.help.startswith("Nothing to do") and not _remedy(spec.name, state, names, release)):
         return None
-    return known.help_for(agent, release.detail, **names)
+    return known.help_for(spec.name, release.detail, **names)
 
 
 def _remedy(agent: str, state: State, names: dict[str, str], release: ReleaseState) -> str | None:

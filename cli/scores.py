@@ -37,7 +37,7 @@ def _numbers(score: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def score_text(value: float | None, unit: str = "") -> str:
+def score_text(value: float | None, unit: str) -> str:
     """Return a score as a person reads it."""
     return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".") + unit
 

@@ -10,6 +10,9 @@ OVER = frozenset(
     ("LIVE", "ALREADY_LIVE", "BEGIN", "ACCEPTED", "UNPAUSED", "HOLD_REMOVED", "APPROVED", "RELEASE_REQUESTED")
 )
 """After one of these an agent's earlier problem is history: a release began, went live, or a person acted."""
+READ_THE_FILE = frozenset(("ACCEPTED", "BEGIN", "LIVE", "ALREADY_LIVE"))
+"""The app decides so only with an agents.yaml that it could read; a person's commands are recorded without it."""
+OF_NO_EVENT = "event "
 
 
 def open_problems(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
@@ -20,6 +23,8 @@ def open_problems(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
     problems: dict[str, dict[str, Any]] = {}
     for decision in decisions:
         about, event = str(decision.get("agent") or ""), f"event {decision.get('event') or ''}"
+        if decision.get("reason") in READ_THE_FILE:
+            _end_wrong_file(problems)
         if needs_a_person(decision):
             problems[about or event] = _problem(decision)
             continue
@@ -27,6 +32,12 @@ def open_problems(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
         if decision.get("reason") in OVER:
             problems.pop(about, None)
     return list(problems.values())
+
+
+def _end_wrong_file(problems: dict[str, dict[str, Any]]) -> None:
+    """Forget that a timer could not read agents.yaml; an event that met it is forgotten once it is decided."""
+    if problems.get(OF_NO_EVENT, {}).get("reason") == "CONFIG_INVALID":
+        del problems[OF_NO_EVENT]
 
 
 def needs_a_person(decision: Decision) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,24 +14,41 @@ from core.state.rollbacks import describe
 
 MAX_SHOWN = 60
 """Decisions in the text; an agent has thousands."""
+ON_GITHUB = "commit_status"
+"""The step of decisions about a commit's statuses: a release is over without them."""
 Fields = Mapping[str, Any]
 
 
 def why_text(found: Fields) -> str:
     """Return the text of what ``slipway why --json`` prints."""
-    decisions, evaluations = found["decisions"], found["scores"]
+    decisions, evaluations = _without_repetitions(found["decisions"]), found["scores"]
     shown = decisions[-MAX_SHOWN:]
     left_out = len(decisions) - len(shown)
     lines = [f"{left_out} earlier decisions are not shown; --json has them"] if left_out else []
     lines += [columns([_row(decision) for decision in shown])] if shown else []
     lines += [table(evaluations)] if evaluations else []
     lines += [_container_log(decision) for decision in shown if decision.get("container_log")]
-    notes = [f"  {problem['reason']}: {problem['help']}" for problem in found["problems"] if problem.get("help")]
-    hint = str(decisions[-1].get("help", "")) if decisions and not notes else ""
-    notes += [f"  {hint}"] if hint and not hint.startswith("Nothing to do") else []
-    notes += [f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {_state(entry)}" for entry in found["state"]]
+    helped = [problem for problem in found["problems"] if problem.get("help")]
+    notes = list(dict.fromkeys(f"  {problem['reason']}: {problem['help']}" for problem in helped))
+    hint = next((str(line.get("help", "")) for line in reversed(decisions) if line.get("step") != ON_GITHUB), "")
+    notes += [f"  {hint}"] if hint and not notes and not hint.startswith("Nothing to do") else []
+    said = [problem["help"] for problem in helped]
+    notes += [
+        f"now: {entry['agent']} {entry['kind'].replace('_', ' ')}: {_state(entry, said)}" for entry in found["state"]
+    ]
     lines += [join_lines(*notes)] if notes else []
     return "\n".join(lines)
+
+
+def _without_repetitions(decisions: Sequence[Fields]) -> list[Fields]:
+    """Return the decisions; of those about the statuses of one release on GitHub that say the same only the first."""
+    seen, first = set[tuple[object, ...]](), list[Fields]()
+    for decision in decisions:
+        key = tuple(decision.get(name) for name in ("agent", "generation", "reason", "detail"))
+        if decision.get("step") != ON_GITHUB or key not in seen:
+            first.append(decision)
+        seen.add(key)
+    return first
 
 
 def _row(decision: Fields) -> tuple[str, ...]:
@@ -45,8 +62,9 @@ def _container_log(decision: Fields) -> str:
     return join_lines(title, *(f"  | {line}" for line in str(decision["container_log"]).split("\n")))
 
 
-def _state(entry: Fields) -> str:
-    """Return an entry of the state store in words."""
+def _state(entry: Fields, said: Collection[str]) -> str:
+    """Return an entry of the state store in words; a help that was said already is not repeated."""
+    entry = {**entry, "next": None} if entry.get("next") in said else entry
     return STATE_TEXTS.get(entry["kind"], _image)(entry)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,6 +9,8 @@ from typing import Any
 
 from core.artifact_kinds import describe_artifact, has_image_layers
 from core.image_platform import UNKNOWN, Platform, printable, read_platform, variant_order
+from core.image_reference import DIGEST
+from core.json_map import as_map, as_maps
 from core.reasons import Reason
 from core.source_commit import from_labels
 
@@ -25,7 +26,6 @@ SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"
 """How the two media types of Docker's first manifest format begin."""
 ATTESTATION = "vnd.docker.reference.type"
 """The annotation of an index entry that describes another one (BuildKit, docs/attestations/attestation-storage.md)."""
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NEEDED = "linux/amd64 is needed; there is "
 MAX_DETAIL_CHARS = 200
 
@@ -83,8 +83,8 @@ def inspect_manifest(manifest: object, media_type: str) -> ImageFacts | ConfigDi
     if media_type.startswith(SCHEMA_1) or manifest.get("schemaVersion") == 1:
         return _not_an_image("its manifest has Docker's old schema 1; push it with a Docker of 2016 or later")
     if _is_index(manifest, media_type):
-        return _inspect_index(_maps(manifest.get("manifests")))
-    config, layers = _map(manifest.get("config")), [_type(layer) for layer in _maps(manifest.get("layers"))]
+        return _inspect_index(as_maps(manifest.get("manifests")))
+    config, layers = as_map(manifest.get("config")), [_type(layer) for layer in as_maps(manifest.get("layers"))]
     artifact_type = printable(manifest.get("artifactType"))
     if _type(config) not in CONFIGS or not has_image_layers(layers, artifact_type):
         return _not_an_image(describe_artifact(_type(config), artifact_type, layers))
@@ -94,9 +94,9 @@ def inspect_manifest(manifest: object, media_type: str) -> ImageFacts | ConfigDi
 
 def inspect_config(config: object, digest: str) -> ImageFacts:
     """The facts of a single image, from its configuration."""
-    platform = read_platform(_map(config))
+    platform = read_platform(as_map(config))
     facts = _runnable(digest, platform) if platform.is_linux_amd64 else _wrong_platform([str(platform)])
-    commit = from_labels(_map(_map(_map(config).get("config")).get("Labels")))
+    commit = from_labels(as_map(as_map(as_map(config).get("config")).get("Labels")))
     return replace(facts, source=commit.source, revision=commit.revision) if commit else facts
 
 
@@ -119,7 +119,7 @@ def unreadable_child(limit: str) -> ImageFacts:
 
 def index_children(manifest: object) -> Mapping[str, bool]:
     """The digests of the manifests that an index names, and whether each may be an index; none of a single image."""
-    children = _maps(_map(manifest).get("manifests"))
+    children = as_maps(as_map(manifest).get("manifests"))
     manifests = (child for child in children if _type(child) in ("", *MANIFESTS, *INDEXES))
     return {digest: _type(child) not in MANIFESTS for child in manifests if (digest := _digest(child))}
 
@@ -133,8 +133,8 @@ def _inspect_index(children: list[Mapping[str, Any]]) -> ImageFacts | ImageIndex
     images, unread, others = list[ImageFacts](), list[str](), set[str]()
     manifests = [child for child in children if _type(child) in ("", *MANIFESTS, *INDEXES)]
     for child in manifests:
-        platform, digest = read_platform(_map(child.get("platform"))), _digest(child)
-        if platform.is_unknown or ATTESTATION in _map(child.get("annotations")):
+        platform, digest = read_platform(as_map(child.get("platform"))), _digest(child)
+        if platform.is_unknown or ATTESTATION in as_map(child.get("annotations")):
             continue
         if platform.is_complete and not platform.is_linux_amd64:
             others.add(str(platform))
@@ -182,11 +182,3 @@ def _digest(descriptor: Mapping[str, Any]) -> str:
 
 def _type(descriptor: Mapping[str, Any]) -> str:
     return printable(descriptor.get("mediaType"))
-
-
-def _maps(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -28,7 +28,7 @@ def is_repository(text: str) -> bool:
     return len(text) <= MAX_REPOSITORY_CHARS and re.fullmatch(REPOSITORY_PATTERN, text) is not None
 
 
-def registry_of(text: str, *, is_reference: bool = False) -> str:
+def registry_of(text: str, *, is_reference: bool) -> str:
     """The registry before a repository, or nothing.
 
     ``is_reference``: the text has a scheme, a tag or a digest, so that it is a whole reference and Docker's rule holds.

@@ -73,6 +73,12 @@ class Routing:
             return self.rules[0].version
         return None
 
+    @property
+    def described(self) -> str:
+        """The versions for people: ``version 3``, or ``versions 3 at 80 %, 4 at 20 %``."""
+        shares = ", ".join(f"{rule.version} at {rule.percent} %" for rule in self.rules)
+        return f"version {self.pinned}" if self.pinned else f"versions {shares}"
+
     def routes_to(self, version: str) -> bool:
         """True if a rule names the version."""
         return any(rule.version == version for rule in self.rules)

@@ -44,7 +44,7 @@ class Reason(StrEnum):
     # fmt: off
     # Events
     ACCEPTED = "ACCEPTED", "info", "the agent should run this push from now on", "Nothing to do; the release follows."
-    SAME_PUSH = "SAME_PUSH", "info", "the agent should run this push already", "Nothing to do: a later push of the image repeats a release that failed. To release it in any case, run slipway retry AGENT."
+    SAME_PUSH = "SAME_PUSH", "info", "the agent should run this push already", "Nothing to do: a later push of the image releases it again if it did not go live. To release it in any case, run slipway retry AGENT."
     NOT_NEWER = "NOT_NEWER", "info", "the tag is not newer than the desired one", "Push a newer tag, change tags.order in agents.yaml, or run slipway release AGENT --image REPOSITORY:TAG."
     NOT_FOLLOWED = "NOT_FOLLOWED", "info", "no agent follows the repository", "Add an agent with this repository to agents.yaml, if the image should run."
     OTHER_REGISTRY = "OTHER_REGISTRY", "info", "the event is from another registry", "Check REGISTRY_NAME and REGISTRY_ID, if this is your registry."
@@ -63,7 +63,7 @@ class Reason(StrEnum):
     SECRET_NOT_USED = "SECRET_NOT_USED", "info", "no agent uses the newest version of the secret", "Nothing to do."
     SECRET_CHANGE_REPORTED = "SECRET_CHANGE_REPORTED", "warning", "a secret of the agent has a new version, and on_secret_change is notify", "Run slipway retry AGENT to release it, or set release.on_secret_change: release."
     SECRET_CHANGE_IGNORED = "SECRET_CHANGE_IGNORED", "info", "the agent does not release on a change of a secret", "Set release.on_secret_change: release, or run slipway retry AGENT."
-    CONFIG_INVALID = "CONFIG_INVALID", "error", "agents.yaml or a setting is wrong", "Correct what the detail names and deploy; the events are kept until then. For those that failed five times, run slipway replay --poisoned-since 24h."
+    CONFIG_INVALID = "CONFIG_INVALID", "error", "agents.yaml or a setting is wrong", "Correct what the detail names and deploy; an event is tried again every minute. For those that failed five times, run slipway replay --poisoned-since 24h."
     # Steps
     BEGIN = "BEGIN", "info", "a release began", "Nothing to do."
     PIN = "PIN", "info", "the traffic is pinned to a version before a new one is created", "Nothing to do."
@@ -77,7 +77,7 @@ class Reason(StrEnum):
     SIGNATURE_PASSED = "SIGNATURE_PASSED", "info", "the image is signed as release.signed_by asks", "Nothing to do."
     SIGNATURE_WAITING = "SIGNATURE_WAITING", "info", "the pushed image is not signed as release.signed_by asks yet", "Nothing to do if your pipeline signs after it pushes; Slipway asks again until release.signed_within is over."
     SIGNATURE_UNKNOWN = "SIGNATURE_UNKNOWN", "warning", "nothing is known of the image's signatures: the registry or the trusted root did not answer", "Run slipway doctor; Slipway asks again until there is an answer."
-    SIGNATURE_MISSING = "SIGNATURE_MISSING", "error", "the image has no signature, and release.signed_by asks for one", "Sign the image and push it again, or run slipway release AGENT --image REPOSITORY:TAG."
+    SIGNATURE_MISSING = "SIGNATURE_MISSING", "error", "the image has no signature, and release.signed_by asks for one", "Sign the image and push it again, or run slipway release AGENT --image REPOSITORY:TAG. Signatures of cosign 2 (a tag sha256-….sig) are not read: sign with cosign 3."
     SIGNATURE_INVALID = "SIGNATURE_INVALID", "error", "the image is signed, but not as release.signed_by asks", "Compare the detail with release.signed_by; sign the image with the right key or in the right workflow and push it again, or run slipway release AGENT --image REPOSITORY:TAG."
     VERIFY_PASSED = "VERIFY_PASSED", "info", "the version gave the expected answers before it got traffic", "Nothing to do."
     ROLLBACK = "ROLLBACK", "warning", "the traffic moved back", "Nothing to do; see CHECK_FAILED."
@@ -85,7 +85,7 @@ class Reason(StrEnum):
     RELEASE_REQUESTED = "RELEASE_REQUESTED", "info", "a person requested the release", "Nothing to do; the release follows."
     ROLLBACK_REQUESTED = "ROLLBACK_REQUESTED", "warning", "a person requested an earlier version", "Nothing to do; the version is verified and gets the traffic, and the live one is held."
     NO_ROLLBACK_VERSION = "NO_ROLLBACK_VERSION", "warning", "no version can take the traffic", "Name an active version with slipway rollback AGENT --to VERSION --why REASON; slipway versions AGENT lists them. Or release an image."
-    AGENT_ADOPTED = "AGENT_ADOPTED", "info", "Slipway follows an agent that existed before", "Nothing to do; the next push to its repository is released."
+    AGENT_ADOPTED = "AGENT_ADOPTED", "info", "Slipway follows an agent that existed before", "Nothing to do; the next push to its repository is released, in a later stage once it has passed the stage before."
     HOLD_SET = "HOLD_SET", "warning", "a person held the image", "Push another build, or run slipway unhold AGENT."
     HOLD_REMOVED = "HOLD_REMOVED", "info", "a person lifted a hold", "Nothing to do; the release follows."
     UNPAUSED = "UNPAUSED", "info", "a person ended the pause", "Nothing to do; the release continues."
@@ -184,7 +184,7 @@ class Reason(StrEnum):
     REPOSITORY_NOT_ALLOWED = "REPOSITORY_NOT_ALLOWED", "info", "github.repositories does not allow the repository that the image's label names", "Add it to github.repositories in agents.yaml and deploy, if its commits should show their releases."
     DRIFT = "DRIFT", "warning", "somebody changed the agent after its release", "Leave the change, or run slipway retry AGENT to give the routing back to Slipway."
     DRIFT_UNKNOWN = "DRIFT_UNKNOWN", "warning", "the agent could not be compared with its release", "Nothing to do; the next run compares again."
-    POISONED = "POISONED", "error", "a message failed five times", "Remove the cause of the failures in Application Insights, then run slipway replay --poisoned-since 24h."
+    POISONED = "POISONED", "error", "a message failed five times", "Find the cause of the failures in Application Insights and remove it, then run slipway replay --poisoned-since 24h."
     POISON_QUEUE_STUCK = "POISON_QUEUE_STUCK", "error", "no function takes the messages of a poison queue", "Disable the queue's function, peek at the messages ten minutes later, send them with slipway replay FILE and clear the queue."
     # Prune
     PRUNED_STALE = "PRUNED_STALE", "info", "nothing needs the version", "Nothing to do."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from core.json_map import as_map
+from core.json_map import as_map, as_maps
 
 ARTIFACT_TYPE = "application/vnd.dev.sigstore.bundle"
 """How the media types of bundles, of their layers and of the manifests that carry them begin."""
@@ -108,10 +108,7 @@ def statement_problem(payload: bytes, digest: str) -> str:
         return "signs a payload that is not JSON"
     if str(statement.get("_type")) not in STATEMENT_TYPES:
         return "signs something that is not a Statement (in-toto)"
-    subjects = statement.get("subject")
-    digests = (
-        [as_map(as_map(item).get("digest")).get("sha256") for item in subjects] if isinstance(subjects, list) else []
-    )
+    digests = [as_map(item.get("digest")).get("sha256") for item in as_maps(statement.get("subject"))]
     if digest.removeprefix("sha256:") not in digests:
         return "signs another digest"
     return ""

@@ -29,6 +29,11 @@ def read_named_file(file: Path) -> bytes:
     return file.read_bytes()
 
 
+def read_agents_file(file: Path) -> Agents:
+    """The agents of a file, and of the files that it names; raises OSError or AgentsFileError."""
+    return load_agents(file.read_bytes(), lambda name: read_named_file(file.parent / name))
+
+
 def load_agents_file(settings: Settings) -> Agents:
     """The agents that the file names, read again when the file changed; raises ConfigError."""
     path = APP_ROOT / settings.agents_file
@@ -45,7 +50,7 @@ def load_agents_file(settings: Settings) -> Agents:
     for name, endpoint in agents.projects.items():
         if is_same_project(endpoint, settings.foundry_project_endpoint):
             raise ConfigError(
-                f"agents.yaml: projects.{name} is FOUNDRY_PROJECT_ENDPOINT too; call it default in stages"
+                f"{_shown(path)}: projects.{name} is FOUNDRY_PROJECT_ENDPOINT too; call it default in stages"
             )
     shared = vault_address(settings.key_vault_url)
     if shared in agents.vaults.values():
@@ -67,6 +72,11 @@ def _load(path: Path, _changed_at: int) -> tuple[Agents, dict[Path, int]]:
     try:
         agents = load_agents(path.read_bytes(), read_file)
     except AgentsFileError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(error.text_for(_shown(path))) from error
     keep_names(spec.agent for spec in agents.agents.values())
     return agents, read
+
+
+def _shown(path: Path) -> str:
+    """The file as AGENTS_FILE names it: that of a local stack is rarely the one beside the app."""
+    return str(path.relative_to(APP_ROOT) if path.is_relative_to(APP_ROOT) else path)

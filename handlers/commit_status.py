@@ -17,11 +17,11 @@ from core.source_commit import SourceCommit, source_commit
 from handlers.gateways.commit_statuses import GitHub, GitHubApp
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways, Lock
-from handlers.redaction import register_secret
 from handlers.retry import Backoff
 from handlers.settings import Settings
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog
+from handlers.vault import read_secret
 
 STEP = "commit_status"
 PAUSES = Backoff(first=30.0, longest=600.0)
@@ -127,11 +127,10 @@ class _StatusSetter:
 
     async def _set(self, spec: GitHubSpec, commit: SourceCommit) -> Report:
         message = self._message
-        key = await self._gateways.key_vault.get_secret(spec.private_key, None)
+        key = await read_secret(self._gateways.key_vault, spec.private_key)
         if not isinstance(key, Secret):
             pause = PAUSES.seconds(message.tries + 1, self._gateways.clock)
             return Report(Reason.COMMIT_STATUS_WAITING, f"secret {spec.private_key} is {key}", pause)
-        register_secret(key.value.reveal(), key.id)
         routing = (await self._gateways.state_store.get_release(message.target)).expected_routing
         statuses = message.shown(spec.log_url, routing.pinned if routing else None)
         app = GitHubApp(spec.app_id, key.value, self._settings.github_endpoint or spec.api)

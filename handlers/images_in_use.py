@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from core.definition import push_of_version
-from core.image_manifest import DIGEST
+from core.image_reference import DIGEST
 from core.model import Push, Version
 from core.reasons import Reason
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_limited, gather_two
+from handlers.agent_states import read_state
+from handlers.concurrency import gather_limited
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Registry
 from handlers.telemetry.decision_log import DecisionLog
@@ -19,14 +20,13 @@ from handlers.telemetry.decision_log import DecisionLog
 MAX_CONCURRENT = 8
 IMAGES_PER_LINE = 40
 """Telemetry cuts values at 8,192 characters."""
-ALL_STATES = frozenset({"open", "due", "ended"})
 
 
 async def known_agents(gateways: Gateways) -> tuple[list[str], GatewayError | None]:
     """The agents that Slipway has a state of, and those that Foundry lists; with the error where one list failed."""
     names = set[str]()
     try:
-        names.update(await gateways.state_store.list_agents(ALL_STATES))
+        names.update(await gateways.state_store.list_agents())
         names.update(await gateways.foundry.list_agents())
     except GatewayError as error:
         return sorted(names), error
@@ -75,9 +75,7 @@ class ImagesInUse:
 
     async def of_agent(self, name: str, versions: Sequence[Version], gateways: Gateways) -> list[str]:
         """The images of an agent's versions, and of the pushes that it runs or will run."""
-        store = gateways.state_store
-        desired, release = await gather_two(store.get_desired(name), store.get_release(name))
-        return await self.read(versions, pushes_in_use(desired, release))
+        return await self.read(versions, pushes_in_use(*await read_state(name, gateways.state_store)))
 
     async def _list_children(self, image: str) -> list[str]:
         """The children of an image of our registry; an image of another registry has none that we could read."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
-MIN_SECRET_CHARS = MIN_CHARS
 MAX_SECRETS = 500
 """The newest that are remembered; each rotation adds one, and each read makes its value the newest."""
 HIDDEN = "***"
@@ -72,7 +71,7 @@ def register_secret(value: str, secret_id: str = "") -> None:
         return
     known = _secrets.pop(value, None)
     if known is None:
-        known = spellings_of((value, *parts_of(value)), MIN_SECRET_CHARS) | encoded_twice(value, MIN_SECRET_CHARS)
+        known = spellings_of((value, *parts_of(value)), MIN_CHARS) | encoded_twice(value, MIN_CHARS)
         _finder.add(known)
     _secrets[value] = known
     if len(_secrets) > MAX_SECRETS:
@@ -89,7 +88,7 @@ def redact(text: str, more: Iterable[str] = ()) -> str:
     """The text without registered secrets and ``more`` values of any length; redact before you cut a text."""
     few = [value for value in more if value not in _secrets and not set(value) <= {"*"}]
     extra = sorted(spellings_of(few, 1)) if few else []
-    if not extra and (not _secrets or len(text) < MIN_SECRET_CHARS):
+    if not extra and (not _secrets or len(text) < MIN_CHARS):
         return text
     for _ in range(MAX_PASSES):
         spans = sorted(_spans(text, extra))
@@ -195,7 +194,7 @@ class HiddenError(Exception):
 
 
 def _can_be_hidden(value: str) -> bool:
-    return len(value.strip()) >= MIN_SECRET_CHARS and not set(value) <= {"*"}
+    return len(value.strip()) >= MIN_CHARS and not set(value) <= {"*"}
 
 
 def _is_own(name: str, text: str) -> bool:

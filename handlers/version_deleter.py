@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 from core.agents_file.spec import AgentSpec
 from core.model import Agent
-from core.prune.retention import Delete, Keep, recheck
+from core.prune.retention import PRUNED, Delete, Keep, recheck
 from core.reasons import Reason
-from core.release.inputs import PRUNED
 from core.state.release import ReleaseState
 from core.timing import MAX_READ_AGE
 from handlers.concurrency import gather_all, gather_two

@@ -11,7 +11,7 @@ from typing import Any
 from core.agents_file.loader import AgentsFileError, load_agents
 from core.agents_file.spec import Agents, SecretRef
 from local.arm import CLIENT
-from local.managed_identity import IDENTITY_HEADER
+from local.managed_identity import PERSON_HEADER
 
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {
@@ -65,7 +65,7 @@ PROJECT = "demo"
 
 
 def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
-    """Return the app's settings for this stack; all of them exist in Azure too."""
+    """Return the settings of the app and of commands; all exist in Azure too. They sign in a person, the app itself."""
     return {
         "FOUNDRY_PROJECT_ENDPOINT": f"{endpoints['foundry']}/api/projects/{PROJECT}",
         "KEY_VAULT_URL": endpoints["vault"],
@@ -80,7 +80,7 @@ def environment(endpoints: dict[str, Any], agents: Path) -> dict[str, str]:
         "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
         "AZURE_CLIENT_ID": CLIENT,
         "IDENTITY_ENDPOINT": f"{endpoints['identity']}/msi/token",
-        "IDENTITY_HEADER": IDENTITY_HEADER,
+        "IDENTITY_HEADER": PERSON_HEADER,
         "PRUNE_SCHEDULE": "0 0 3 * * *",
         "RESUME_SCHEDULE": "0 */5 * * * *",
         "POLL_SECONDS": "0.5",

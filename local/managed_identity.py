@@ -15,8 +15,13 @@ from local.arm import APP, CLIENT
 from local.stand_in import StandIn
 
 LIFETIME = 24 * 3600
-IDENTITY_HEADER = "local"
-"""Value of the app's setting IDENTITY_HEADER; in Azure it is a secret that only the app knows."""
+IDENTITY_HEADER, PERSON_HEADER = "local", "local-person"
+"""Values of the setting IDENTITY_HEADER: that of the app, which in Azure only the app knows, and that of commands."""
+CLAIMS = {
+    IDENTITY_HEADER: {"appid": CLIENT, "oid": APP},
+    PERSON_HEADER: {"upn": "you@laptop", "oid": "your-object-id"},
+}
+"""Who a token names: the app's identity, or the person at the laptop, as after ``az login``."""
 
 
 class ManagedIdentity(StandIn):
@@ -29,7 +34,8 @@ class ManagedIdentity(StandIn):
         return [web.get("/msi/token", self._token)]
 
     async def _token(self, request: web.Request) -> web.Response:
-        if request.headers.get("X-IDENTITY-HEADER") != IDENTITY_HEADER:
+        named = CLAIMS.get(request.headers.get("X-IDENTITY-HEADER", ""))
+        if named is None:
             return web.json_response({"statusCode": 401, "message": "X-IDENTITY-HEADER is missing"}, status=401)
         resource = request.query.get("resource", "")
         now = int(time.time())
@@ -39,8 +45,7 @@ class ManagedIdentity(StandIn):
             "iat": now,
             "nbf": now,
             "exp": now + LIFETIME,
-            "appid": CLIENT,
-            "oid": APP,
+            **named,
         }
         token = ".".join((_encode({"alg": "none", "typ": "JWT"}), _encode(claims), _encode({})))
         body = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 
 def next_steps(endpoints: dict[str, Any], folder: Path, repositories: Sequence[str]) -> str:
     """Return what a person can do next, and where to find results; the images are of the first repository."""
+    usual = folder == Path(".local").resolve()
+    other = f"  export SLIPWAY_LOCAL={shlex.quote(str(folder))}      (this stack's folder, for every command below)\n"
     registry, image = endpoints["registry"], f"{repositories[0] if repositories else 'REPOSITORY'}:v1"
     return f"""
 Ready. In a second terminal:
 
   source .venv/bin/activate      (puts slipway and this checkout's Python on the path)
-
+{"" if usual else other}
 Push an image to a repository of agents.yaml ({", ".join(repositories) or "it has none"}), in one of these ways:
 
   python -m local push {image}      (a tiny image, built on the spot)

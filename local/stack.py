@@ -28,7 +28,7 @@ from local.folder_lock import FolderInUseError, FolderLock
 from local.foundry.server import Foundry
 from local.github import GitHub, new_private_key
 from local.kept_state import StandIns
-from local.managed_identity import ManagedIdentity
+from local.managed_identity import IDENTITY_HEADER, ManagedIdentity
 from local.private_files import SharedFolderError, make_private, write_private
 from local.processes import PartExitedError, Processes
 from local.registry.server import Registry
@@ -153,7 +153,8 @@ class Stack:
         in_use = {} if self.options.free_ports else ports_in_use(PORTS)
         if in_use:
             ports = ", ".join(f"{port} ({name})" for name, port in in_use.items())
-            raise PartExitedError(f'port {ports} is in use: stop the process there, or run make up ARGS="--ports 0"')
+            how = "stop the process there, or take free ports: make up ARGS='--ports 0'"
+            raise PartExitedError(f"port {ports} is in use: {how}")
         (folder / "endpoints.json").unlink(missing_ok=True)
         return folder
 
@@ -211,7 +212,7 @@ class Stack:
 
     async def _start_functions(self) -> None:
         arguments = ["local.functions_host", "--app", str(ROOT), "--port", str(self._port("functions"))]
-        environment = {**os.environ, **self.endpoints["env"]}
+        environment = {**os.environ, **self.endpoints["env"], "IDENTITY_HEADER": IDENTITY_HEADER}
         arguments += ["--folder", str(self.options.folder)]
         arguments += ["--dispatcher", str(self.options.dispatcher)] if self.options.dispatcher else []
         self.endpoints |= await self.processes.start("functions", arguments, environment)

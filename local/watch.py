@@ -26,13 +26,12 @@ async def watch(endpoints: dict[str, Any], agent: str, until: str, since: str) -
 
     Of one agent the pushes to its own repository count: others may come after what it is asked for.
     """
-    since = max(
-        since, await last_push(endpoints["registry"], repository_of(Path(endpoints["env"]["AGENTS_FILE"]), agent))
-    )
+    repository = repository_of(Path(endpoints["env"]["AGENTS_FILE"]), agent)
+    since = max(since, await last_push(endpoints["registry"], repository))
     output, driver, found = Output(console()), StackDriver(endpoints), False
 
     def concerns(line: JournalLine) -> bool:
-        return line["at"] >= since and agent in ("", line.get("agent"))
+        return line["at"] >= since and is_about(line, agent, repository)
 
     def is_last(line: JournalLine) -> bool:
         nonlocal found
@@ -51,6 +50,18 @@ async def watch(endpoints: dict[str, Any], agent: str, until: str, since: str) -
     print(f"{until} did not come within {UNTIL_TIMEOUT:.0f} s; every decision since {start} is above", file=sys.stderr)
     print(f"`slipway why {agent} --local` says why" if agent else "see `slipway status --local`", file=sys.stderr)
     return 1
+
+
+def is_about(line: JournalLine, agent: str, repository: str) -> bool:
+    """True for a decision about an agent, or one of its targets, and for one that keeps its events from it.
+
+    Without an agent every decision counts. While agents.yaml is broken no event has one, and ``repository`` is empty.
+    """
+    if not agent:
+        return True
+    if target := str(line.get("agent") or ""):
+        return agent in (target, target.partition("@")[0])
+    return line["reason"] == "CONFIG_INVALID" or bool(repository and line.get("repository") == repository)
 
 
 async def last_push(registry: str, repository: str = "") -> str:

@@ -50,7 +50,8 @@ LAYERS = (
     {"handlers.masking"},
     {"handlers.redaction", "handlers.concurrency"},
     {"handlers.gateways"},
-    {"handlers.settings_validation", "handlers.retry", "handlers.turns", "handlers.telemetry"},
+    {"handlers.settings_validation", "handlers.retry", "handlers.turns", "handlers.telemetry"}
+    | {"handlers.agent_states", "handlers.vault"},
     {"handlers.settings", "handlers.lease_keeper", "handlers.outcome_events", "handlers.poison"},
     {"handlers.agents_file", "handlers.events", "handlers.version_deleter", "handlers.images_in_use"}
     | {"handlers.registry_tags", "handlers.commit_status"},

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from core.state.release import GoodVersion
 
 CONNECTION = re.compile(r"\$\{\{connections\.([^}\s]+)\}\}")
-PLATFORM_PREFIXES = ("FOUNDRY_", "AGENT_", "SLIPWAY_")
 
 
 def adopt(
@@ -138,6 +137,7 @@ async def _with_tag(context: CommandContext, push: Push) -> Push:
 def agents_yaml_entry(agent: str, repository: str, definition: Definition) -> str:
     """Return the agent's entry, indented as below ``agents:``."""
     from cli.output import join_lines
+    from core.definition import own_variables
     from core.model import SecretValue
 
     lines = [f"  {agent}:", f"    repository: {repository}"]
@@ -148,7 +148,7 @@ def agents_yaml_entry(agent: str, repository: str, definition: Definition) -> st
     variables = {
         name: value.reveal() if isinstance(value, SecretValue) else value
         for name, value in sorted(definition.environment.items())
-        if not name.startswith(PLATFORM_PREFIXES)
+        if name in own_variables(frozenset(definition.environment)) and not name.startswith("SLIPWAY_")
     }
     lines += ["    env:"] if variables else []
     lines += [f"      {name}: {_env_value(name, value)}" for name, value in variables.items()]

@@ -101,23 +101,16 @@ class _Evaluation:
         }
 
     async def _ask(self, version: str) -> tuple[RowAnswer, ...]:
-        from handlers.release_agent.ask_rows import ask_rows
+        from handlers.release_agent.ask_rows import RowAsker
         from handlers.release_agent.session_closer import SessionCloser
 
         await self._hide_secrets(version)
         asked, name = self._asked, self._spec.name
         self._context.progress.activity = f"asking version {version} {len(asked.rows)} questions"
         async with SessionCloser(self._foundry) as closer:
-            found = await ask_rows(
-                name,
-                version,
-                asked.rows,
-                self._foundry,
-                self._clock,
-                closer,
-                rows_at_once=asked.rows_at_once,
-                within=self._ends - self._clock.monotonic(),
-            )
+            left = self._ends - self._clock.monotonic()
+            asker = RowAsker(name, version, asked.rows, self._foundry, self._clock, closer, left)
+            found = await asker.ask_all(asked.rows_at_once)
         if found.inconclusive:
             raise InconclusiveError(f"version {version}: {found.inconclusive}")
         return found.answers

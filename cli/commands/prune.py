@@ -60,6 +60,7 @@ async def plan_and_prune(context: CommandContext, agent: str | None, options: Pr
 async def _prune(context: CommandContext, names: list[str], planned_count: int) -> CommandResult:
     """Do what the timer does: plan again under the lease, and read each version before its deletion."""
     from core.agents_file.spec import Agents
+    from core.prune.retention import PRUNED
     from core.reasons import Reason
     from handlers.prune_versions.run import prune_agents
 
@@ -70,7 +71,7 @@ async def _prune(context: CommandContext, names: list[str], planned_count: int) 
     await prune_agents(agents, settings, replace(context.gateways, journal=journal))
     rows = [
         _row(str(line["agent"]), str(line.get("version", "")), Reason[str(line["reason"])])
-        | {"deleted": line["reason"] in (Reason.PRUNED_STALE, Reason.PRUNED_FAILED)}
+        | {"deleted": line["reason"] in PRUNED}
         for line in journal.lines
         if line.get("version") or line["reason"] in (Reason.PRUNE_STOPPED, Reason.PAUSED, Reason.LEASE_TAKEN)
     ]

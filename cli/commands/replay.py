@@ -133,9 +133,10 @@ def _message(line: Mapping[str, object]) -> str:
 
 async def _send(context: CommandContext, events: Sequence[tuple[FoundEvent, Model | None]], topic: str | None) -> None:
     from cli.event_sender import EventSender
+    from handlers import bootstrap
     from handlers.gateways.errors import GatewayError
 
-    sender, sent = EventSender(context.settings, topic), 0
+    sender, sent = EventSender(bootstrap.account(), bootstrap.credential(), topic), 0
     try:
         for event, model in events:
             if model is None:

@@ -91,7 +91,7 @@ async def _read_states(context: CommandContext, names: Sequence[str]) -> AgentRe
 
 async def _read_serving(context: CommandContext, states: Mapping[str, States]) -> AgentReads[Serving]:
     """Read agents and versions from Foundry: of few agents all, of many those whose state does not say what serves."""
-    from cli.concurrency import AgentReads, try_to_read_agents
+    from cli.concurrency import MAX_WAIT, AgentReads, try_to_read_agents
     from handlers.concurrency import gather_two
 
     foundry, names = context.gateways.foundry, list(states)
@@ -102,6 +102,7 @@ async def _read_serving(context: CommandContext, states: Mapping[str, States]) -
         context,
         [name for name in names if name not in missing],
         lambda name: gather_two(foundry.get_agent(name), foundry.list_versions(name)),
+        MAX_WAIT,
     )
     return AgentReads({**reads.found, **dict.fromkeys(missing, (None, ()))}, reads.unread)
 

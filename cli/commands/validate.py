@@ -38,7 +38,7 @@ def _validate(file: Path, as_json: bool) -> int:
     if as_json:
         print_json(_data(file, agents, errors), indent=1)
     elif errors:
-        print_error(join_lines(*(f"{file}: {error}" for error in errors)))
+        print_error(join_lines(*(_text(file, error) for error in errors)))
     else:
         for warning in warnings(agents):
             print_error(join_lines(f"warning: {warning}"))
@@ -51,12 +51,12 @@ def _read(file: Path) -> tuple[Agents, Sequence[Issue | str]]:
     """Return the agents, and what is wrong: a text where the file cannot be read."""
     from datetime import UTC, datetime
 
-    from core.agents_file.loader import AgentsFileError, load_agents, past_freezes
+    from core.agents_file.loader import AgentsFileError, past_freezes
     from core.agents_file.spec import Agents
-    from handlers.agents_file import read_named_file
+    from handlers.agents_file import read_agents_file
 
     try:
-        agents = load_agents(file.read_bytes(), lambda name: read_named_file(file.parent / name))
+        agents = read_agents_file(file)
     except OSError as error:
         return Agents(agents={}), [str(error.strerror)]
     except AgentsFileError as error:
@@ -93,6 +93,10 @@ def _data(file: Path, agents: Agents, errors: Sequence[Issue | str]) -> Validate
             for name, spec in _evaluations(agents).items()
         ],
     }
+
+
+def _text(file: Path, issue: Issue | str) -> str:
+    return f"{file}: {issue}" if isinstance(issue, str) else issue.text_for(str(file))
 
 
 def _issue(file: Path, issue: Issue | str) -> FileIssue:

@@ -17,7 +17,7 @@ from core.release.inputs import DecisionInput, rollback_version
 from core.release_outcome import awaits_approval, awaits_window
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
-from handlers.concurrency import gather_two
+from handlers.agent_states import read_state
 
 POLL_SECONDS = 1.0
 MAX_LAST_POLLS = 5
@@ -46,7 +46,7 @@ async def watch(
     store = context.gateways.state_store
     context.progress.muted = True
     while waited := [agent for agent in generations if agent not in ends]:
-        states = await read_each(waited, lambda agent: gather_two(store.get_desired(agent), store.get_release(agent)))
+        states = await read_each(waited, lambda agent: read_state(agent, store))
         await printer.print_new()
         now = context.gateways.clock.now()
         for agent, (desired, release) in zip(waited, states, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,10 +13,6 @@ from cli.exit_codes import DONE, NOTHING_TO_DO, UsageError
 from cli.options import AsJson, Local
 from cli.runner import CommandContext, CommandResult, run_and_print, targets_of, unknown_agent
 from cli.why_problems import open_problems, with_message
-
-if TYPE_CHECKING:
-    from core.state.desired import DesiredState
-    from core.state.release import ReleaseState
 
 USUAL_DELAY = timedelta(days=1)
 """A release that nothing holds up has begun by then."""
@@ -55,11 +51,13 @@ async def explain(context: CommandContext, subject: str, back: timedelta, agent:
     from cli.concurrency import read_each
     from cli.why_state import Subject, current_state
     from cli.why_text import why_text
+    from handlers.agent_states import read_state
 
     context.progress.activity = "reading the state store"
     specs = context.agents.agents
     names = context.select_agents(agent or (subject if subject in specs else None))
-    states = dict(zip(names, await read_each(names, lambda name: _read_state(context, name)), strict=True))
+    store = context.gateways.state_store
+    states = dict(zip(names, await read_each(names, lambda name: read_state(name, store)), strict=True))
     asked = Subject(subject, specs[subject].repository if subject in specs else "").with_pushes(states)
     journal, now = JournalReader(context, context.gateways.clock.now() - back), context.gateways.clock.now()
     about = [
@@ -172,10 +170,3 @@ def _time_of(decision: Decision, default: datetime) -> datetime:
     from cli.durations import time_with_zone
 
     return time_with_zone(str(decision["at"])) or default
-
-
-async def _read_state(context: CommandContext, agent: str) -> tuple[DesiredState, ReleaseState]:
-    from handlers.concurrency import gather_two
-
-    store = context.gateways.state_store
-    return await gather_two(store.get_desired(agent), store.get_release(agent))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob.aio import BlobServiceClient
 
+from cli import arm_versions
 from cli.arm_client import ArmClient, Json
 from cli.doctor.event_subscriptions import dead_letter_destination, subscriptions
-from cli.doctor.resources import KINDS, Resources
+from cli.doctor.resources import Resources
 from cli.doctor.result import Check, failed, ok, unknown
+from handlers import bootstrap
 
 MAX_COUNTED_BLOBS = 1000
 
@@ -29,7 +30,7 @@ async def checks(resources: Resources, arm: ArmClient) -> list[Check]:
 async def _container(arm: ArmClient, account: str, container: str) -> Check:
     check = f"dead letters in {container}"
     name = account.rpartition("/")[2]
-    resource: Json | None = await arm.get(account, KINDS["storage"][1])
+    resource: Json | None = await arm.get(account, arm_versions.STORAGE)
     endpoint = str((((resource or {}).get("properties") or {}).get("primaryEndpoints") or {}).get("blob") or "")
     if not endpoint:
         return unknown(check, f"you may not read the storage account {name}")
@@ -48,10 +49,8 @@ async def _container(arm: ArmClient, account: str, container: str) -> Check:
 
 
 async def _count(endpoint: str, container: str) -> int:
-    async with (
-        DefaultAzureCredential(require_envvar=True) as credential,
-        BlobServiceClient(endpoint, credential, retry_total=1, connection_timeout=5, read_timeout=10) as client,
-    ):
+    credential = bootstrap.credential()
+    async with BlobServiceClient(endpoint, credential, retry_total=1, connection_timeout=5, read_timeout=10) as client:
         count = 0
         async for _ in client.get_container_client(container).list_blob_names():
             count += 1

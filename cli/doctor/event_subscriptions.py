@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.arm_client import ArmClient, Json
-from cli.doctor.resources import EVENT_GRID, Resources, vault_name
+from cli.arm_versions import EVENT_GRID
+from cli.doctor.resources import Resources, vault_name
 from cli.doctor.result import Check, failed, ok
 from core.agents_file.spec import Agents, SecretRef
 from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION
@@ -24,20 +25,22 @@ async def checks(resources: Resources, arm: ArmClient, agents: Agents) -> list[C
         ours = await subscriptions(resources, arm, str(resources.registry["id"]))
         results += _check("event subscription of the registry", ours, IMAGE_PUSHED, subjects)
     for address, vault in resources.vaults.items():
-        if vault is not None and _rotates(address, resources, agents):
+        if vault is not None and _secrets(address, resources, agents):
             ours = await subscriptions(resources, arm, str(vault["id"]))
-            results += _check(f"event subscription of the {vault_name(address)}", ours, SECRET_NEW_VERSION, [])
+            name = f"event subscription of the {vault_name(address)}"
+            results += _check(name, ours, SECRET_NEW_VERSION, _secrets(address, resources, agents))
     return results
 
 
-def _rotates(address: str, resources: Resources, agents: Agents) -> bool:
-    """Return whether a new version of a secret in this vault starts a release."""
-    return any(
-        isinstance(value, SecretRef) and value.version is None
+def _secrets(address: str, resources: Resources, agents: Agents) -> list[str]:
+    """Return the secrets of this vault of which a new version starts a release."""
+    return [
+        value.secret
         for spec in agents.agents.values()
         if spec.release.on_secret_change == "release" and resources.vault_of(spec.name, agents) == address
         for value in spec.env.values()
-    )
+        if isinstance(value, SecretRef) and value.version is None
+    ]
 
 
 async def subscriptions(resources: Resources, arm: ArmClient, source: str) -> list[Json]:
@@ -74,10 +77,11 @@ def _delivers_to_app(destination: dict[str, Any]) -> bool:
 
 def _check(name: str, ours: Sequence[Json], event_type: str, subjects: list[str]) -> list[Check]:
     if not ours:
-        return [failed(name, f"none delivers to the queue {QUEUE} or to a function: pushes do not reach the app", FIX)]
+        return [failed(name, f"none delivers to the queue {QUEUE} or to a function: no event reaches the app", FIX)]
     problems = [_problem(subscription, event_type, subjects) for subscription in ours]
     if None in problems:
-        results = [ok(name, "present, and passes events of every followed repository")]
+        about = "followed repository" if event_type == IMAGE_PUSHED else "secret that agents.yaml names"
+        results = [ok(name, f"present, and passes events of every {about}")]
     else:
         results = [failed(name, str(problems[0]), FIX)]
     destinations = [dead_letter_destination(subscription) for subscription in ours]

@@ -74,7 +74,8 @@ def check_agents_file(settings: Settings) -> tuple[Agents | None, list[Check]]:
     try:
         agents = load_agents_file(settings)
     except ConfigError as error:
-        return None, [failed("agents.yaml", line, "slipway validate") for line in str(error).splitlines()]
+        fix = f"slipway validate {'' if settings.agents_file == 'agents.yaml' else settings.agents_file}".rstrip()
+        return None, [failed("agents.yaml", line, fix) for line in str(error).splitlines()]
     return agents, check_agents(agents)
 
 

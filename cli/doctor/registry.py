@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cli.arm_client import Json
-from cli.doctor.resources import CONNECTIONS, ProjectResources, Resources, principal_id
+from cli.arm_versions import CONNECTIONS
+from cli.doctor.resources import ProjectResources, Resources, principal_id
 from cli.doctor.result import Check, failed, ok, unknown
 from cli.doctor.role_assignments import PULL, PULL_ABAC, RoleAssignments
 

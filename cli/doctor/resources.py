@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from cli import arm_versions
 from cli.arm_client import ArmClient, Json
 from core.agents_file.spec import Agents
 from core.target import DEFAULT_PROJECT
@@ -16,19 +17,16 @@ from handlers.concurrency import gather_all
 from handlers.gateways.errors import GatewayError
 from handlers.settings import Settings
 
-SUBSCRIPTIONS = "2022-12-01"
 MAX_CONCURRENT_REQUESTS = 8
 KINDS = {
-    "registry": ("Microsoft.ContainerRegistry/registries", "2025-11-01"),
-    "account": ("Microsoft.CognitiveServices/accounts", "2025-06-01"),
-    "vault": ("Microsoft.KeyVault/vaults", "2024-11-01"),
-    "storage": ("Microsoft.Storage/storageAccounts", "2025-01-01"),
-    "identity": ("Microsoft.ManagedIdentity/userAssignedIdentities", "2024-11-30"),
+    "registry": ("Microsoft.ContainerRegistry/registries", arm_versions.REGISTRY),
+    "account": ("Microsoft.CognitiveServices/accounts", arm_versions.FOUNDRY),
+    "vault": ("Microsoft.KeyVault/vaults", arm_versions.KEY_VAULT),
+    "storage": ("Microsoft.Storage/storageAccounts", arm_versions.STORAGE),
+    "identity": ("Microsoft.ManagedIdentity/userAssignedIdentities", arm_versions.IDENTITY),
 }
-"""Field of Resources -> type and API version; only the newest version has a registry's roleAssignmentMode."""
-TOPICS, EVENT_GRID = "Microsoft.EventGrid/systemTopics", "2025-02-15"
-CONNECTIONS = "2025-04-01-preview"
-"""The GA version does not resolve the connections of a project: azure-dev, azure.ai.agents, acr.bicep."""
+"""Field of Resources -> type and API version."""
+TOPICS = "Microsoft.EventGrid/systemTopics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,11 @@ async def find(
     arm: ArmClient, settings: Settings, agents: Agents, client_id: str | None, subscription: str | None
 ) -> Resources:
     """Search one subscription, or all that can be read."""
-    listed = [{"subscriptionId": subscription}] if subscription else await arm.list("/subscriptions", SUBSCRIPTIONS)
+    listed = (
+        [{"subscriptionId": subscription}]
+        if subscription
+        else await arm.list("/subscriptions", arm_versions.SUBSCRIPTIONS)
+    )
     found = Resources(subscriptions=[str(item["subscriptionId"]) for item in listed])
     slots = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
 
@@ -97,7 +99,9 @@ async def find(
         pages = await gather_all(list_in(item, kind, version) for item in found.subscriptions)
         return [resource for page in pages for resource in page]
 
-    *listings, topics = await gather_all([*(list_all(*KINDS[kind]) for kind in KINDS), list_all(TOPICS, EVENT_GRID)])
+    *listings, topics = await gather_all(
+        [*(list_all(*KINDS[kind]) for kind in KINDS), list_all(TOPICS, arm_versions.EVENT_GRID)]
+    )
     resources = dict(zip(KINDS, listings, strict=True))
     found.registry = _first(resources["registry"], _registry(settings))
     found.storage = _first(resources["storage"], _storage(settings))
@@ -121,7 +125,7 @@ async def _project(name: str, endpoint: str, accounts: Iterable[Json], arm: ArmC
         return ProjectResources(shown)
     path = f"{account['id']}/projects/{endpoint.rstrip('/').rpartition('/')[2]}"
     try:
-        return ProjectResources(shown, account, await arm.get(path, KINDS["account"][1]))
+        return ProjectResources(shown, account, await arm.get(path, arm_versions.FOUNDRY))
     except GatewayError:
         return ProjectResources(shown, account)
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from cli.arm_client import ArmClient, Json
+from cli.arm_versions import AUTHORIZATION
 from cli.doctor.result import Check, failed, ok, unknown
-
-AUTHORIZATION = "2022-04-01"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,13 +54,9 @@ async def _checks(options: Options) -> list[Check]:
 
 
 async def _remote_checks(settings: Settings, agents: Agents, options: Options, progress: Progress) -> list[Check]:
-    from azure.identity.aio import DefaultAzureCredential
-
     from handlers import bootstrap
 
-    gateways = bootstrap.gateways()
-    credential = DefaultAzureCredential(require_envvar=True)
-    arm = ArmClient(credential)
+    gateways, arm = bootstrap.gateways(), ArmClient(bootstrap.credential())
     try:
         progress.activity = "calling the services"
         results = await services.checks(agents, gateways)
@@ -68,7 +64,6 @@ async def _remote_checks(settings: Settings, agents: Agents, options: Options, p
         return results + await _resource_checks(settings, agents, options, arm)
     finally:
         await arm.close()
-        await credential.close()
         await bootstrap.close()
 
 

@@ -10,9 +10,9 @@ from core.agents_file.projects import by_vault
 from core.agents_file.spec import Agents, AgentSpec
 from core.intake.secret_check import SecretUses
 from core.secret_expiry import find_expiries
+from handlers.agent_states import AgentStates
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
-from handlers.resume_releases.agent_states import AgentStates
 
 CHECK = "expiry of secrets"
 FIX = "write a new version with a later date; its event starts the release"

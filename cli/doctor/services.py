@@ -16,11 +16,11 @@ from core.model import Push
 from core.prune.retention import near_limit
 from core.reasons import Reason
 from core.target import DEFAULT_PROJECT, by_project, project_of
+from handlers.agent_states import AgentStates
 from handlers.gateways.errors import GatewayError, PermanentError
 from handlers.gateways.interfaces import Gateways
-from handlers.release_agent.read_secrets import read_secret
-from handlers.resume_releases.agent_states import AgentStates
 from handlers.resume_releases.poison_queues import POISON_QUEUES
+from handlers.vault import read_secret
 
 
 async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
@@ -42,7 +42,7 @@ async def checks(agents: Agents, gateways: Gateways) -> list[Check]:
     results += await signatures.checks(agents, states, gateways)
     results += await judges.checks(agents, gateways.foundry)
     results += await targets.checks(agents, states, gateways)
-    results += await activity.checks(gateways)
+    results += _not_said_yet(await activity.checks(gateways), results)
     return results + await secret_expiries.checks(agents, states, gateways)
 
 
@@ -86,13 +86,19 @@ async def _key_vault(specs: Sequence[AgentSpec], agents: Agents, gateways: Gatew
         return []
     check = " ".join(filter(None, ("your access to Key Vault", agents.vault_of(target))))
     try:
-        found = await read_secret(gateways.vault_of(target), secret, None)
+        found = await read_secret(gateways.vault_of(target), secret)
     except GatewayError as error:
         return [unread(check, error, "only the app needs to read secrets: see the checks of its identity")]
     if not isinstance(found, str):
         return [ok(check, "works")]
     detail = f"{secret} is {found} for you"
     return [ok(check, detail) if found == "forbidden" else failed(check, detail, f"check the secret {secret}")]
+
+
+def _not_said_yet(checks: Sequence[Check], said: Sequence[Check]) -> list[Check]:
+    """Return the checks but for a last failure that the check of the agent's release has named already."""
+    known = {(check.agent, check.reason) for check in said if check.agent and check.reason}
+    return [check for check in checks if (check.agent, check.reason) not in known]
 
 
 async def _poison_queue(queue: str, gateways: Gateways) -> Check:

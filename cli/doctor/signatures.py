@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from cli.doctor.result import MAX_ANSWER_SECONDS, Check, failed, late, ok, unknown, unread
 from core.agents_file.signers import KeySigner
 from core.agents_file.spec import Agents, AgentSpec
-from core.json_map import as_map
+from core.json_map import as_map, as_maps
+from handlers.agent_states import AgentStates
 from handlers.concurrency import gather_all
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 from handlers.gateways.signatures import TrustRootError
-from handlers.resume_releases.agent_states import AgentStates
 
 PUBLIC = "let this machine and the app reach https://tuf-repo-cdn.sigstore.dev; meanwhile SIGNATURE_UNKNOWN waits"
 TAGGED = "sign with a client that also writes the tag sha256-…, such as cosign 3 or oras; no other signature is found"
@@ -53,8 +53,7 @@ def _ended(root: bytes, now: datetime) -> Iterator[tuple[str, datetime]]:
     """Yield the kinds of services of a root that have all ended: what is signed now cannot be verified with it."""
     content = as_map(json.loads(root))
     for key, name in (("certificateAuthorities", "certificate authorities"), ("tlogs", "transparency logs")):
-        services = content.get(key)
-        ends = [_end(as_map(item)) for item in services] if isinstance(services, list) else []
+        ends = [_end(item) for item in as_maps(content.get(key))]
         if ends and all(end is not None and end < now for end in ends):
             yield name, max(end for end in ends if end is not None)
 

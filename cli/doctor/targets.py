@@ -17,9 +17,9 @@ from core.model import Agent
 from core.reasons import Reason
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from handlers.agent_states import AgentStates
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
-from handlers.resume_releases.agent_states import AgentStates
 
 MAX_QUEUED = timedelta(minutes=10)
 """A message that the app takes begins its release within seconds."""

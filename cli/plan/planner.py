@@ -19,11 +19,12 @@ from cli.plan.recording_gateways import ASSUMED_ANSWER, PlanGateways, Source, re
 from cli.plan.snapshot import SnapshotGateways, read_snapshot
 from cli.runner import CommandContext, CommandResult, silence_logging, unknown_agent
 from core.agents_file.evaluation import CriterionSpec, EvaluateSpec
-from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.loader import AgentsFileError
 from core.agents_file.spec import Agents, AgentSpec, Probe
 from core.events import ImagePushed
 from core.reasons import Reason
 from core.target import DEFAULT_PROJECT, agent_of
+from handlers.agents_file import read_agents_file
 from handlers.events.event_queued import handle_event, parse_delivery
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.release_agent.reconcile import reconcile
@@ -76,7 +77,7 @@ async def plan_live(context: CommandContext, arguments: PlanArguments, agents_fi
 
 def _load(file: Path) -> Agents:
     try:
-        return load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes())
+        return read_agents_file(file)
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}; name another file with --agents") from None
     except AgentsFileError as error:

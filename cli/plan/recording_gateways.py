@@ -30,6 +30,7 @@ from core.signatures import SignatureBundle
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from core.target import DEFAULT_PROJECT, project_of
+from handlers.agent_states import read_state
 from handlers.concurrency import gather_two
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError
@@ -77,7 +78,7 @@ class PlanStateStore(InMemoryStateStore):
         """Read an agent's states the first time."""
         if agent in self._loaded:
             return
-        desired, release = await gather_two(self._source.get_desired(agent), self._source.get_release(agent))
+        desired, release = await read_state(agent, self._source)
         if desired != DesiredState():
             self.desired.setdefault(agent, desired)
         if release != ReleaseState():

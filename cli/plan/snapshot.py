@@ -30,11 +30,12 @@ from core.secret_versions import starts_later, version_in_force
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from core.target import DEFAULT_PROJECT, agent_of, project_of, target_of
+from handlers.agent_states import read_state
 from handlers.concurrency import gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import EndsListing
 from handlers.redaction import redact
-from handlers.release_agent.read_secrets import read_secret
+from handlers.vault import read_secret
 
 WORDS_OF_SERVICES = frozenset({"message"})
 """Of a version's failure: its container may have printed a secret that nobody may read any more."""
@@ -144,8 +145,7 @@ async def _toolbox_version(context: CommandContext, name: str) -> str:
 
 
 async def _agent(context: CommandContext, name: str) -> AgentEntry:
-    state_store, foundry = context.gateways.state_store, context.gateways.foundry
-    states = gather_two(state_store.get_desired(name), state_store.get_release(name))
+    foundry, states = context.gateways.foundry, read_state(name, context.gateways.state_store)
     (desired, release), (agent, versions) = await gather_two(
         states, gather_two(foundry.get_agent(name), foundry.list_versions(name))
     )
@@ -163,7 +163,7 @@ async def _secret_version(context: CommandContext, key: str, target: str, releas
     """Return the id of the newest valid version; if this user may not read it, the last released one."""
     vault, now, name = context.gateways.vault_of(target), context.gateways.clock.now(), agent_of(key)
     try:
-        secret = await read_secret(vault, name, None)
+        secret = await read_secret(vault, name)
         is_later = isinstance(secret, Secret) and starts_later(secret, now)
         used = version_in_force(await vault.list_secret_versions(name), now) if is_later else None
     except GatewayError:

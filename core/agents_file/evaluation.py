@@ -204,5 +204,7 @@ def _option_problem(name: str, criterion: CriterionSpec) -> str:
 
 def smallest_difference(spec: EvaluateSpec) -> str:
     """What a dataset of this size can show, for people."""
-    share = 1 / len(spec.rows)
-    return f"{len(spec.rows)} rows: a pass rate changes by {share:.1%} or not at all"
+    count = len(spec.rows)
+    if count == 1:
+        return "1 row: a pass rate is 0 or 1"
+    return f"{count} rows: a pass rate changes by {1 / count:.1%} or not at all"

@@ -35,9 +35,21 @@ class Issue:
     message: str
 
     def __str__(self) -> str:
-        where = ".".join(truncate(key) for key in self.path)
-        text = f"{where}{', ' if where else ''}line {self.line}: {self.message}"
-        return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+        where = self._where
+        return _visible(f"{where}{', ' if where else ''}line {self.line}: {self.message}")
+
+    def text_for(self, file: str) -> str:
+        """The issue, beginning with file and line as editors and terminals open them."""
+        where = self._where
+        return f"{file}:{self.line}: {_visible(f'{where}: ' if where else '')}{_visible(self.message)}"
+
+    @property
+    def _where(self) -> str:
+        return ".".join(truncate(key) for key in self.path)
+
+
+def _visible(text: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 @dataclass(slots=True)
@@ -63,11 +75,11 @@ class AgentsFileError(Exception):
 
     def __init__(self, *issues: Issue) -> None:
         self.issues = issues
-        super().__init__(self.text_for("agents.yaml"))
+        super().__init__("\n".join(f"agents.yaml: {issue}" for issue in issues))
 
     def text_for(self, file: str) -> str:
-        """A line for each issue, beginning with the name of the file."""
-        return "\n".join(f"{file}: {issue}" for issue in self.issues)
+        """A line for each issue; it begins with file and line as editors and terminals open them."""
+        return "\n".join(issue.text_for(file) for issue in self.issues)
 
 
 class _Loader(yaml.SafeLoader):

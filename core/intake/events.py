@@ -62,7 +62,7 @@ def apply_push(
     """Make a push the desired one, if its tag is allowed and newer, and its digest was not rejected."""
     push = not_in_the_future(push, now)
     desired = _with_kept_tag(desired, spec, push)
-    rejection = check_tag(spec.tags, push.tag) or _rejected_before(desired, push)
+    rejection = check_tag(spec.tags, push.tag) or _rejected_before(desired, spec, push)
     newest = _believable(desired.newest_known_push, desired, now)
     rejection = rejection or check_newer(spec.tags, push, newest)
     if rejection is not None:
@@ -153,11 +153,14 @@ def _with_kept_tag(desired: DesiredState, spec: AgentSpec, push: Push) -> Desire
     return replace(desired, kept_tags=(*desired.kept_tags, kept)[-MAX_KEPT_TAGS:])
 
 
-def _rejected_before(desired: DesiredState, push: Push) -> Rejection | None:
+def _rejected_before(desired: DesiredState, spec: AgentSpec, push: Push) -> Rejection | None:
     """A digest never changes, so a second event of it is rejected at once.
 
-    One that was gone may be back, and one that was not signed as asked may be signed now.
+    One that was gone may be back, and one that was not signed as asked may be signed now. With ``inspect: never`` the
+    registry's answer does not count any more.
     """
+    if spec.inspect == "never":
+        return None
     reason = desired.rejected_digests.get(push.digest, Reason.IMAGE_GONE)
     return None if reason in MAY_HAVE_CHANGED else Rejection(Reason[reason], "this digest was rejected before")
 

@@ -1,4 +1,4 @@
-"""Answers a second push of the desired image: it repeats a release that failed, unless the image is held."""
+"""Answers a second push of the newest image: it releases what did not go live, unless the image is held."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from core.agents_file.spec import AgentSpec
 from core.intake.events import DesiredUpdate, displace, not_in_the_future
 from core.model import Push
 from core.reasons import Reason
-from core.release_outcome import ReleaseOutcome, outcome_of
 from core.state import holds
 from core.state.desired import DesiredState, Hold
 from core.state.release import ReleaseState
@@ -38,17 +37,17 @@ def apply_repeated_push(
     traceparent: str | None,
     now: datetime,
 ) -> DesiredUpdate:
-    """Release the image again where its last release failed, as ``slipway retry`` does; a hold stays in force."""
+    """Release the image again where it did not go live, as ``slipway retry`` does; a hold stays in force."""
     unchanged = DesiredUpdate(desired, Reason.SAME_PUSH)
     if not push.is_same(desired.newest_known_push) or not is_repeated(unchanged, push, now):
         return unchanged
     if hold := _hold_on(desired, release, push, now):
         return DesiredUpdate(desired, Reason.HELD, holds.describe(hold))
-    if not push.is_same(desired.push) or not _has_failed(desired, release):
-        return unchanged
     believed = not_in_the_future(push, now)
+    if not (why := _why_again(desired, release, believed)):
+        return unchanged
     again = replace(displace(desired, spec, believed, now), traceparent=traceparent, not_before=None)
-    return DesiredUpdate(again, Reason.ACCEPTED, f"pushed again after {release.reason}")
+    return DesiredUpdate(again, Reason.ACCEPTED, f"pushed again {why}")
 
 
 def _hold_on(desired: DesiredState, release: ReleaseState, push: Push, now: datetime) -> Hold | None:
@@ -58,10 +57,23 @@ def _hold_on(desired: DesiredState, release: ReleaseState, push: Push, now: date
     return holds.of_digest(active, push.digest) or by_definition
 
 
-def _has_failed(desired: DesiredState, release: ReleaseState) -> bool:
-    """True where the newest release ended without going live, for a reason that a person can remove."""
-    if release.is_open or not release.reason or desired.asked_generation > release.observed_generation:
+def _why_again(desired: DesiredState, release: ReleaseState, push: Push) -> str:
+    """Why a later push of the newest image releases it; empty where it is live, under way or still to be released."""
+    if desired.waiting or desired.push is None:
+        return ""
+    if not push.is_same(desired.push):  # a person chose another image, which stands until a later push
+        is_later = desired.updated_at is not None and push.pushed_at > desired.updated_at
+        return f"after a person chose {desired.push.tag}" if is_later else ""
+    if desired.user_generation > release.observed_generation or (not release.reason and not release.is_open):
+        return ""
+    if release.push is not None and release.push.digest != push.digest:  # a rotated secret released the good image
+        return f"after the last release was of {release.push.tag}"
+    return f"after {release.reason}" if _has_failed(release) else ""
+
+
+def _has_failed(release: ReleaseState) -> bool:
+    """True where the newest release ended without LIVE, for a reason that a person can remove."""
+    if release.is_open:
         return False
     reason = Reason[release.reason]
-    is_mendable = reason.severity != "info" and reason is not Reason.ROUTING_CHANGED
-    return is_mendable and outcome_of(reason) is not ReleaseOutcome.LIVE
+    return reason.severity != "info" and reason is not Reason.ROUTING_CHANGED

@@ -14,6 +14,8 @@ from core.reasons import Reason
 from core.state.desired import KeptTag
 from core.state.release import ReleaseState
 
+PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
+"""The reasons of a version that was deleted."""
 NEAR_LIMIT_SHARE = 0.8
 """Share of ``limit`` above which ``min_age``, ``failed`` and ``tags`` no longer keep versions."""
 

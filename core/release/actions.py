@@ -218,6 +218,16 @@ class RollBack:
     state: ReleaseState
     routing_seen: Routing | None
 
+    @property
+    def detail(self) -> str:
+        """Where the traffic goes; CHECK_FAILED says why."""
+        return describe_rollback(self.state, self.to)
+
+
+def describe_rollback(state: ReleaseState, to: Routing) -> str:
+    """Return from which version to which the traffic moved back."""
+    return f"from version {state.candidate} to {to.described}"
+
 
 FoundryWrite = Create | DeleteDuplicate | Pin | MoveTraffic | RollBack
 Probe = ConfirmActive | Verify | Evaluate | Check

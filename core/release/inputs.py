@@ -17,6 +17,7 @@ from core.definition import (
 )
 from core.image_manifest import RegistryTag
 from core.model import Agent, Push, Routing, Status, Version
+from core.prune.retention import PRUNED
 from core.reasons import Reason
 from core.release.actions import NeedsRead, Read
 from core.signatures import SignatureCheck
@@ -27,7 +28,6 @@ from core.state.rollbacks import RolledBack, describe, rolled_back
 from core.timing import CONSISTENCY_LAG
 from core.waits import newest_old_enough, quiet_until
 
-PRUNED = frozenset({Reason.PRUNED_STALE, Reason.PRUNED_FAILED})
 FIXED_BY_A_SECRET = frozenset(
     {
         Reason.SECRET_MISSING,
@@ -43,7 +43,7 @@ FIXED_BY_A_SECRET = frozenset(
 OF_PUSH_TO_RUN = FIXED_BY_A_SECRET | {Reason.ALREADY_LIVE, Reason.SECRET_LAGS}
 """These are said of the push that should run, which is the last good one where the desired one did not go live."""
 
-Definition = ResolvedDefinition | UnresolvedDefinition
+Resolution = ResolvedDefinition | UnresolvedDefinition
 NOT_READ = UnresolvedDefinition(Reason.NO_PUSH_YET, "not read")
 
 
@@ -54,8 +54,8 @@ class Observed:
     reads: frozenset[Read] = frozenset()
     agent: Agent | None = None
     version_list: tuple[Version, ...] = ()
-    desired_definition: Definition = NOT_READ
-    release_definition: Definition = NOT_READ
+    desired_definition: Resolution = NOT_READ
+    release_definition: Resolution = NOT_READ
     versions: Mapping[str, Version | None] = field(default_factory=dict)
     """Single versions that were read; None for one that does not exist."""
     prune_results: Mapping[str, Reason] = field(default_factory=dict)

@@ -56,7 +56,7 @@ def seconds_to_next_poll(waited: float, first: float, load: LoadSnapshot, known:
     return max(min(shared, longest), load.fastest_activation * FIRST_POLL_SHARE - waited)
 
 
-def planned_pause(waited: float, first: float, known: Sequence[float] = ()) -> float:
+def planned_pause(waited: float, first: float, known: Sequence[float]) -> float:
     """The pause in seconds that a release makes alone; the arguments are those of ``seconds_to_next_poll``."""
     usual = _usual(waited, first)
     return _planned(waited, first, usual, known) if len(known) >= MIN_KNOWN_TIMES else usual

@@ -115,7 +115,7 @@ def _not_adopted(inputs: DecisionInput, asked: ResolvedDefinition) -> tuple[Note
 
 
 def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | None:
-    """Somebody deleted the candidate."""
+    """Somebody deleted the candidate; that of an earlier release may have been gone when this one was asked for."""
     release, number = inputs.release, inputs.release.candidate or ""
     if needed := inputs.needs_version(number):
         return needed
@@ -126,6 +126,8 @@ def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
         return Poll(Reason.CREATE, number)  # it was just created: reads lag
     if _is_unwanted(release):
         return UpdateState(Reason.DELETE_DUPLICATE, transitions.duplicate_deleted(release))
+    if release.has_older_candidate:
+        return UpdateState(Reason.CANDIDATE_GONE, transitions.duplicate_deleted(release), already_reported=True)
     if version is None and is_new(release.started_at, now):
         return Poll(Reason.CREATE, number)  # the same where our clock is minutes ahead of Foundry's
     return EndRelease(Reason.CANDIDATE_GONE, transitions.ended(release, Reason.CANDIDATE_GONE, now))

@@ -9,7 +9,7 @@ from core.agents_file.spec import AgentSpec
 from core.model import Routing
 from core.reasons import Reason
 from core.release import transitions
-from core.release.actions import Action, Poll, Read, UpdateState
+from core.release.actions import Action, Poll, Read, UpdateState, describe_rollback
 from core.release.inputs import DecisionInput, is_gone
 from core.release.rules_candidate import adopt_if_as_asked_for
 from core.state.release import PendingWrite, WriteKind
@@ -62,7 +62,10 @@ def _unfinished_routing(inputs: DecisionInput, pending: PendingWrite, to: Routin
     applied_at = pending.noted_at if shows else pending.seen_at  # reads may lag behind a write that was applied late
     if applied_at is None or inputs.agent is None:
         return UpdateState(Reason.WRITE_NOT_APPLIED, transitions.write_not_applied(inputs.release))
-    return UpdateState(REASON_OF[pending.kind], transitions.routed(inputs.release, to, pending.kind, applied_at))
+    detail = describe_rollback(inputs.release, to) if pending.kind is WriteKind.ROLL_BACK else ""
+    return UpdateState(
+        REASON_OF[pending.kind], transitions.routed(inputs.release, to, pending.kind, applied_at), detail=detail
+    )
 
 
 def _shows_no_earlier_routing(inputs: DecisionInput, now: datetime) -> bool:

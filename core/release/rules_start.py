@@ -236,12 +236,12 @@ def start_release(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Acti
 
 def _with_candidate(state: ReleaseState, inputs: DecisionInput, number: str, now: datetime) -> ReleaseState:
     """The release with the version that an operator wants back, or with the candidate that it had."""
-    version = inputs.version(number)
+    version, without = inputs.version(number), transitions.without_candidate(state)
     if rollback_version(inputs.desired):
         wanted = version if is_rollback_target(inputs.desired, version) else None
-        return transitions.has_candidate(state, wanted) if wanted else transitions.without_candidate(state)
+        return transitions.has_candidate(without, wanted) if wanted else without
     not_shown_yet = version is None and is_new(state.created_at.get(number), now)
-    return state if not_shown_yet or may_serve(version) else transitions.without_candidate(state)
+    return state if not_shown_yet or may_serve(version) else without
 
 
 def _agent_deleted(inputs: DecisionInput, now: datetime) -> EndRelease | UpdateState:

@@ -10,7 +10,7 @@ from core.definition import ResolvedDefinition, plain_parts
 from core.image_manifest import ImageFacts
 from core.model import Push, Routing, TaggedSecret, Version
 from core.reasons import Reason
-from core.release.inputs import OF_PUSH_TO_RUN, Definition, push_to_run
+from core.release.inputs import OF_PUSH_TO_RUN, Resolution, push_to_run
 from core.state.desired import DesiredState, Hold
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
@@ -65,6 +65,7 @@ def started(
         detail="",
         started_at=now,
         candidate=state.candidate if same else None,
+        has_older_candidate=same and state.candidate is not None,
         is_duplicate=state.is_duplicate and same,
         deleted_duplicate=None,  # each release may delete one: else a retry would end with the old failure
         routing_at_start=routing,
@@ -79,7 +80,7 @@ def started(
     )
 
 
-def first_start(definition: Definition) -> datetime | None:
+def first_start(definition: Resolution) -> datetime | None:
     """When the first of the secrets starts whose newest version starts later."""
     return min((item.starts_at for item in definition.later), default=None)
 
@@ -109,7 +110,7 @@ def create_again(state: ReleaseState) -> ReleaseState:
 
 def without_candidate(state: ReleaseState) -> ReleaseState:
     """The candidate is of no use any more."""
-    return replace(state, candidate=None, is_duplicate=False)
+    return replace(state, candidate=None, has_older_candidate=False, is_duplicate=False)
 
 
 def writing(
@@ -148,12 +149,11 @@ def deleting_duplicate(state: ReleaseState, version: Version, now: datetime) -> 
 
 
 def duplicate_deleted(state: ReleaseState) -> ReleaseState:
-    """The failed duplicate no longer exists."""
+    """The failed duplicate, or the candidate of an earlier release, no longer exists: another version is created."""
     number = state.candidate or ""
     created_at = state.created_at.get(number)
     deleted = DeletedVersion(number, created_at) if created_at else state.deleted_duplicate
-    gone = without_candidate(_without_version(state, number))
-    return replace(gone, pending_write=None, deleted_duplicate=deleted)
+    return replace(without_candidate(_without_version(state, number)), pending_write=None, deleted_duplicate=deleted)
 
 
 def _without_version(state: ReleaseState, number: str) -> ReleaseState:
@@ -218,7 +218,7 @@ def ended(state: ReleaseState, reason: Reason, now: datetime, detail: str = "") 
 
 
 def answered_without_release(
-    state: ReleaseState, desired: DesiredState, reason: Reason, now: datetime, detail: str = ""
+    state: ReleaseState, desired: DesiredState, reason: Reason, now: datetime, detail: str
 ) -> ReleaseState:
     """A newer change is answered although nothing is released; a release under way is over too.
 
@@ -295,6 +295,5 @@ def _with_image(state: ReleaseState, push: Push | None, definition: ResolvedDefi
 
 
 def _with_history(state: ReleaseState, reason: Reason, now: datetime) -> ReleaseState:
-    digest = state.push.digest if state.push else ""
-    entry = HistoryEntry(now, reason, digest, state.candidate)
+    entry = HistoryEntry(now, reason, state.push.digest if state.push else "", state.candidate)
     return replace(state, history=(*state.history, entry)[-MAX_HISTORY_ENTRIES:])

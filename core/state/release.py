@@ -127,6 +127,8 @@ class ReleaseState:
     detail: str = ""
     started_at: datetime | None = None
     candidate: str | None = None
+    has_older_candidate: bool = False
+    """An earlier release of the same definition made the candidate."""
     is_duplicate: bool = False
     """Foundry answered the create with an older version of the identical definition."""
     deleted_duplicate: DeletedVersion | None = None

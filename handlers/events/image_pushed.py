@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,42 +28,78 @@ MAX_CONCURRENT = 8
 
 async def handle_push(pushed: ImagePushed, agents: Agents, decisions: DecisionLog, gateways: Gateways) -> None:
     """Update each agent's desired state; Foundry is never called: Event Grid waits 30 s at most."""
-    push = pushed.push
-    image = push.fields
-    step = step_fields(STEP, pushed.dry_run)
-    common: dict[str, Any] = {**image, "event": push.event_id, "cause": Cause.PUSH.value, **step}
-    followers = followers_of(agents, push.repository)
+    repository, offering = pushed.push.repository, _Offering(pushed, decisions, gateways)
+    followers = followers_of(agents, repository)
     if not followers:
-        decisions.record(Reason.NOT_FOLLOWED, **common)
+        decisions.record(Reason.NOT_FOLLOWED, **offering.fields)
+    # an error of one agent stops none of the others
+    if any(await gather_limited(MAX_CONCURRENT, map(offering.offer, followers))):
+        await gather_limited(MAX_CONCURRENT, map(offering.offer_again, _in_later_stages(agents, repository)))
 
-    async def offer(spec: AgentSpec) -> None:
-        with otel.span(STEP, parent=pushed.traceparent, agent=spec.name, **image) as set_attributes:
-            update = await _apply(spec, pushed, gateways)
+
+def _in_later_stages(agents: Agents, repository: str) -> Iterator[AgentSpec]:
+    """The targets of later stages whose images come from a repository."""
+    return (spec for spec in agents.agents.values() if spec.repository == repository and spec.place.upstream)
+
+
+@dataclass(frozen=True)
+class _Offering:
+    """One push, as it is offered to each agent."""
+
+    pushed: ImagePushed
+    decisions: DecisionLog
+    gateways: Gateways
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What each line of the push has."""
+        push = self.pushed.push
+        step = step_fields(STEP, self.pushed.dry_run)
+        return {**push.fields, "event": push.event_id, "cause": Cause.PUSH.value, **step}
+
+    async def offer(self, spec: AgentSpec) -> bool:
+        """Return whether the agent's newest image was pushed again."""
+        push = self.pushed.push
+        with otel.span(STEP, parent=self.pushed.traceparent, agent=spec.name, **push.fields) as set_attributes:
+            traceparent = self._traceparent
+
+            def apply(desired: DesiredState, now: datetime) -> DesiredUpdate:
+                return apply_push(desired, spec, push, traceparent, now)
+
+            update = await update_and_enqueue(spec.name, apply, self.gateways, dry_run=self.pushed.dry_run)
+            repeated = is_repeated(update, push, self.gateways.clock.now())
+            update = await self._repeat(spec, update) if repeated else update
             set_attributes(reason=update.reason.value)
-            generation = None if pushed.dry_run else update.desired.generation
-            took = seconds_since(push.pushed_at, gateways.clock.now())
-            fields = {**common, "generation": generation, "since_push_s": took}
-            decisions.record(update.reason, update.detail, agent=spec.name, **fields)
+            self._record(spec, update)
+            return repeated
 
-    await gather_limited(MAX_CONCURRENT, map(offer, followers))  # an error of one agent stops none of the others
+    async def offer_again(self, spec: AgentSpec) -> None:
+        """Repeat what failed in a later stage, which takes its images from the stage before and not from pushes."""
+        desired = await self.gateways.state_store.get_desired(spec.name)
+        same = DesiredUpdate(desired, Reason.SAME_PUSH)
+        if self.pushed.push.is_same(desired.push) and is_repeated(same, self.pushed.push, self.gateways.clock.now()):
+            update = await self._repeat(spec, same)
+            if update.reason is not Reason.SAME_PUSH:
+                self._record(spec, update)
 
+    async def _repeat(self, spec: AgentSpec, same: DesiredUpdate) -> DesiredUpdate:
+        """Answer a later push of the newest image."""
+        release, traceparent = await self.gateways.state_store.get_release(spec.name), self._traceparent
 
-async def _apply(spec: AgentSpec, pushed: ImagePushed, gateways: Gateways) -> DesiredUpdate:
-    push, traceparent = pushed.push, otel.current_traceparent() or pushed.traceparent
-    update = await update_and_enqueue(
-        spec.name,
-        lambda desired, now: apply_push(desired, spec, push, traceparent, now),
-        gateways,
-        dry_run=pushed.dry_run,
-    )
-    if not is_repeated(update, push, gateways.clock.now()):
-        return update
-    release = await gateways.state_store.get_release(spec.name)
+        def repeat(desired: DesiredState, now: datetime) -> DesiredUpdate:
+            return apply_repeated_push(desired, release, spec, self.pushed.push, traceparent, now)
 
-    def repeat(desired: DesiredState, now: datetime) -> DesiredUpdate:
-        return apply_repeated_push(desired, release, spec, push, traceparent, now)
+        repeated = repeat(same.desired, self.gateways.clock.now())  # decided first: what changes nothing is queued once
+        if repeated.reason is not Reason.ACCEPTED:
+            return repeated
+        return await update_and_enqueue(spec.name, repeat, self.gateways, dry_run=self.pushed.dry_run)
 
-    repeated = repeat(update.desired, gateways.clock.now())  # decided first: what changes nothing is queued once
-    if repeated.reason is not Reason.ACCEPTED:
-        return repeated
-    return await update_and_enqueue(spec.name, repeat, gateways, dry_run=pushed.dry_run)
+    @property
+    def _traceparent(self) -> str | None:
+        return otel.current_traceparent() or self.pushed.traceparent
+
+    def _record(self, spec: AgentSpec, update: DesiredUpdate) -> None:
+        generation = None if self.pushed.dry_run else update.desired.generation
+        took = seconds_since(self.pushed.push.pushed_at, self.gateways.clock.now())
+        fields = {**self.fields, "generation": generation, "since_push_s": took}
+        self.decisions.record(update.reason, update.detail, agent=spec.name, **fields)

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from core.agents_file.spec import Agents, AgentSpec, followers_of
 from core.reasons import Reason
-from handlers.concurrency import gather_limited, gather_two
+from handlers.agent_states import read_state
+from handlers.concurrency import gather_limited
 from handlers.gateways.interfaces import Gateways
 
 MAX_CONCURRENT = 8
@@ -17,10 +18,9 @@ SIGNATURES = frozenset({Reason.UNTAGGED_PUSH, Reason.ARTIFACT_TAG})
 
 async def wake_releases(repositories: Collection[str], agents: Agents, gateways: Gateways) -> None:
     """Queue the releases of the agents that ask for signatures, follow a repository and have something pending."""
-    store = gateways.state_store
 
     async def wake(spec: AgentSpec) -> None:
-        desired, release = await gather_two(store.get_desired(spec.name), store.get_release(spec.name))
+        desired, release = await read_state(spec.name, gateways.state_store)
         if desired.generation > release.observed_generation:
             await gateways.release_queue.enqueue(spec.name, traceparent=desired.newest_traceparent)
 

@@ -243,8 +243,8 @@ class StateStore(Protocol):
     async def lock(self, name: str) -> Lock | None:
         """Be alone with a name of a marker, or None while somebody else is."""
 
-    async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
-        """Names of the agents in one of the states (open, due, ended), by one listing."""
+    async def list_agents(self, *, unfinished: bool = False) -> Sequence[str]:
+        """Names of the agents that have a state, by one listing; with ``unfinished`` those with a release to go on."""
 
     async def list_desired(self) -> Mapping[str, DesiredSummary]:
         """A summary of the desired state of every agent that has one or a release, by one listing."""
@@ -282,7 +282,7 @@ class Gateways:
     outcome_publisher: OutcomePublisher | None = None
     """None where no topic is set."""
     commit_statuses: CommitStatusQueue | None = None
-    """None where releases only are imagined."""
+    """None in a plan, which reports nothing."""
     rate_limiter: FoundryRateLimiter = field(default_factory=FoundryRateLimiter)
     """How much of Foundry's rate this process uses, in the settings' project."""
     project_limiter: Callable[[str], FoundryRateLimiter] | None = None

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from azure.core.exceptions import ResourceNotFoundError
 
 from core.image_reference import DIGEST
-from core.json_map import as_map
+from core.json_map import as_map, as_maps
 from core.signatures import ARTIFACT_TYPE, MAX_BUNDLE_BYTES, MAX_BUNDLES, SignatureBundle
 from handlers.concurrency import gather_limited
 from handlers.gateways.answer_limits import AnswerTooLargeError
@@ -65,8 +65,7 @@ async def _referrers(reads: ReferrerReads, repository: str, digest: str) -> list
 
 def _carriers(index: object) -> list[str]:
     """Those of an index."""
-    manifests = as_map(index).get("manifests")
-    entries = [as_map(entry) for entry in manifests] if isinstance(manifests, list) else []
+    entries = as_maps(as_map(index).get("manifests"))
     carriers = (entry for entry in entries if str(entry.get("artifactType") or ARTIFACT_TYPE).startswith(ARTIFACT_TYPE))
     digests = (str(entry.get("digest")) for entry in carriers)
     return list(dict.fromkeys(name for name in digests if DIGEST.fullmatch(name)))

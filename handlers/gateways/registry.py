@@ -64,8 +64,8 @@ class AzureRegistry:
 
     def __init__(self, endpoint: str, credential: AsyncTokenCredential) -> None:
         self._client = LazyClient(_load_client, endpoint, credential, **limited(OPTIONS))
-        self._tokens: dict[str, _Token] = {}
-        """By repository and scope, which is what a token is for."""
+        self._tokens: dict[tuple[str, bool], _Token] = {}
+        """By repository, and whether it is for the list of tags: each has a scope of its own."""
         self.close = self._client.close
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
@@ -123,7 +123,7 @@ class AzureRegistry:
 
     async def _manifest(self, repository: str, digest: str) -> tuple[object, str]:
         """The manifest and its media type."""
-        client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
+        client, token = await self._client.get(), self._token(repository)
         responses: list[Any] = []
 
         def keep(response: Any) -> None:
@@ -153,7 +153,7 @@ class AzureRegistry:
         """An answer that the client has no method for, None for a 404, and its ``Link``; by its pipeline."""
         from azure.core.rest import HttpRequest
 
-        client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
+        client, token = await self._client.get(), self._token(repository)
         request = HttpRequest("GET", f"{{url}}/v2/{repository}/{path}", headers={**token.headers, "Accept": accept})
         response = await client._client.send_request(request, raw_response_hook=token.keep)
         if response.status_code == HTTPStatus.NOT_FOUND:
@@ -163,7 +163,7 @@ class AzureRegistry:
 
     async def _blob(self, repository: str, digest: str, max_bytes: int) -> bytes:
         """A blob, compared with its digest by the client; raises ValueError for one that is too large."""
-        client, token = await self._client.get(), self._tokens.setdefault(repository, _Token())
+        client, token = await self._client.get(), self._token(repository)
         stream = await client.download_blob(repository, digest, headers=token.headers, **NO_TRACE)
         data = bytearray()
         async with stream:
@@ -189,7 +189,7 @@ class AzureRegistry:
         tags, is_full = await self._list(repository, RECENT_TAGS, lambda _: True)
         if not tag or not is_full or any(item.tag == tag for item in tags):
             return tags
-        client, token = await self._client.get(), self._token(repository, "metadata")
+        client, token = await self._client.get(), self._token(repository, of_tags=True)
         async with _gateway_errors(f"read {repository}:{tag[:60]}"):
             try:
                 found = await client.get_tag_properties(repository, tag, **token.options)
@@ -201,7 +201,7 @@ class AzureRegistry:
 
     async def _list(self, repository: str, size: int, is_enough: EndsListing) -> tuple[list[RegistryTag], bool]:
         """The newest pages of tags; and whether there may be more."""
-        client, token = await self._client.get(), self._token(repository, "metadata")
+        client, token = await self._client.get(), self._token(repository, of_tags=True)
         options = {"order_by": "timedesc", "results_per_page": size, "cls": list, **NO_TRACE}
         tags: list[RegistryTag] = []
         seconds = MAX_CALL_SECONDS if size == RECENT_TAGS else MAX_LIST_SECONDS
@@ -218,8 +218,8 @@ class AzureRegistry:
                     raise
         return tags, False
 
-    def _token(self, repository: str, scope: str) -> _Token:
-        return self._tokens.setdefault(f"{scope} {repository}", _Token())
+    def _token(self, repository: str, *, of_tags: bool = False) -> _Token:
+        return self._tokens.setdefault((repository, of_tags), _Token())
 
 
 def _registry_tags(entries: list[Any]) -> list[RegistryTag]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from core.image_manifest import ImageFacts, RegistryTag
 from core.signatures import SignatureBundle
@@ -15,14 +14,6 @@ from handlers.gateways.interfaces import EndsListing, Registry
 
 REMEMBERED_SECONDS = 60.0
 """What a digest names never changes; that the image still exists is known for so long."""
-
-
-class ClosableRegistry(Registry, Protocol):
-    """A registry with connections."""
-
-    @property
-    def close(self) -> Callable[[], Awaitable[None]]:
-        """Close the connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +25,9 @@ class _Inspection:
 class SharedRegistry:
     """See the Registry protocol; a failed inspection, and a missing image, are not remembered."""
 
-    def __init__(self, registry: ClosableRegistry, clock: Clock) -> None:
+    def __init__(self, registry: Registry, clock: Clock) -> None:
         self._registry, self._clock = registry, clock
         self._inspections: dict[tuple[str, str], _Inspection] = {}
-        self.close = registry.close
 
     async def inspect(self, repository: str, digest: str) -> ImageFacts | None:
         now, key = self._clock.monotonic(), (repository, digest)

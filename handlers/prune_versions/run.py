@@ -11,13 +11,13 @@ from typing import Any
 
 from core.agents_file.spec import Agents, AgentSpec
 from core.model import Routing, Version
-from core.prune.retention import Delete, Keep, PruneDecision, near_limit, plan_prune, tagged_digests
+from core.prune.retention import PRUNED, Delete, Keep, PruneDecision, near_limit, plan_prune, tagged_digests
 from core.reasons import Reason
-from core.release.inputs import PRUNED
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
 from core.target import project_of
 from handlers import outcome_events
+from handlers.agent_states import read_state
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, Lease
@@ -70,13 +70,12 @@ async def plan_versions(
 
     ``ends``: until when a read of Foundry is repeated; without it none is.
     """
-    foundry, store, name, clock = gateways.foundry, gateways.state_store, spec.name, gateways.clock
+    foundry, name, clock = gateways.foundry, spec.name, gateways.clock
     if ends is None:
         reads = gather_two(foundry.get_agent(name), foundry.list_versions(name))
     else:
         reads = both_with_retries(clock, lambda: foundry.get_agent(name), lambda: foundry.list_versions(name), ends)
-    states = gather_two(store.get_desired(name), store.get_release(name))
-    (agent, versions), (desired, release) = await gather_two(reads, states)
+    (agent, versions), (desired, release) = await gather_two(reads, read_state(name, gateways.state_store))
     if agent is None:
         return PrunePlan((), Routing(), release, desired)
     now, tagged = gateways.clock.now(), tagged_digests(spec.keep, desired.kept_tags, ())

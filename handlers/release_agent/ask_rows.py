@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
 
+from core.agents_file.dataset import EvaluationRow
 from core.agents_file.spec import Probe
 from core.evaluation import AskedRows, RowAnswer
 from core.foreign_text import as_came
@@ -24,60 +24,35 @@ MAX_ROW_SECONDS = 60.0
 TIME_IS_UP = "the time for all rows was up"
 
 
-class Row(Protocol):
-    """A question, over one of the two protocols."""
-
-    @property
-    def ask(self) -> str | None:
-        """A question over the responses protocol."""
-
-    @property
-    def post(self) -> Any:
-        """A body over the invocations protocol."""
-
-
-async def ask_rows(  # noqa: PLR0913 - whom to ask what, by what means and how long
-    agent: str,
-    version: str,
-    rows: Sequence[Row],
-    foundry: Foundry,
-    clock: Clock,
-    closer: SessionCloser,
-    *,
-    rows_at_once: int,
-    within: float,
-    before_end: Callable[[str], Awaitable[None]] | None = None,
-) -> AskedRows:
-    """The answers to all rows within so many seconds, or why nothing is known: a quota, the network, a permission.
+@dataclass
+class RowAsker:
+    """Asks one version the rows within so many seconds; the owner of ``closer`` waits until the sessions have ended.
 
     ``before_end`` gets a session that answered, while it is open, once all rows are answered.
-    The owner of ``closer`` waits until the sessions have ended.
     """
-    asker = _RowAsker(agent, version, rows, foundry, clock, closer, clock.monotonic() + within, before_end)
-    return await asker.ask_all(rows_at_once)
-
-
-@dataclass
-class _RowAsker:
-    """The rows that nobody has begun to ask, and the answers so far."""
 
     agent: str
     version: str
-    rows: Sequence[Row]
+    rows: Sequence[EvaluationRow]
     foundry: Foundry
     clock: Clock
     closer: SessionCloser
-    ends: float
-    before_end: Callable[[str], Awaitable[None]] | None
+    within: float
+    before_end: Callable[[str], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
+        self._ends = self.clock.monotonic() + self.within
         self._prober = Prober(self.agent, self.version, self.foundry, self.clock, self.closer)
         self._rest = enumerate(self.rows)
+        """The rows that nobody has begun to ask."""
         self._answers: list[RowAnswer | None] = [None] * len(self.rows)
         self._problem = ""
 
     async def ask_all(self, rows_at_once: int) -> AskedRows:
-        """Ask in one session, and beside it in as many others as are given."""
+        """The answers to all rows, or why nothing is known: a quota, the network, a permission.
+
+        Asks in one session, and beside it in as many others as are given.
+        """
         session, report = await self._prober.open_session(self._longest())
         if not session:
             return AskedRows(inconclusive=report.detail)
@@ -121,11 +96,11 @@ class _RowAsker:
 
     def _longest(self) -> float:
         """Seconds for the next answer, or the next session."""
-        return min(MAX_ROW_SECONDS, self.ends - self.clock.monotonic())
+        return min(MAX_ROW_SECONDS, self._ends - self.clock.monotonic())
 
     def _has_time(self) -> bool:
         """False once the time for all rows is up, which says nothing about the version."""
-        has_time = self.clock.monotonic() < self.ends
+        has_time = self.clock.monotonic() < self._ends
         if not has_time:
             self._stop(TIME_IS_UP)
         return has_time

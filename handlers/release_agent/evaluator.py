@@ -24,7 +24,7 @@ from core.state.release import ReleaseState
 from core.timing import CONSISTENCY_LAG
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.redaction import redact
-from handlers.release_agent.ask_rows import ask_rows
+from handlers.release_agent.ask_rows import RowAsker
 from handlers.release_agent.container_log import read_container_log
 from handlers.release_agent.release_context import ActionResult, ReleaseContext
 
@@ -125,13 +125,8 @@ async def _ask(
     before_end: Callable[[str], Awaitable[None]] | None = None,
 ) -> AskedRows:
     foundry, clock, within = run.gateways.foundry, run.gateways.clock, asked.within.total_seconds()
-    asking = ask_rows(
-        *(run.spec.name, version, asked.rows, foundry, clock, run.closer),
-        rows_at_once=asked.rows_at_once,
-        within=within,
-        before_end=before_end,
-    )
-    return await run.keeper.during(asking)
+    asker = RowAsker(run.spec.name, version, asked.rows, foundry, clock, run.closer, within, before_end)
+    return await run.keeper.during(asker.ask_all(asked.rows_at_once))
 
 
 async def _start_run(

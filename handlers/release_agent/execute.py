@@ -259,6 +259,5 @@ async def _after_write(
         kept = kept.with_agent(written.agent)
     if written.created is not None:
         kept = kept.with_version(written.created.number, written.created)
-    detail = written.state.detail if isinstance(action, RollBack) else getattr(action, "detail", "")
-    run.log.record(REASONS[type(action)], written.state, inputs.desired, detail)
+    run.log.record(REASONS[type(action)], written.state, inputs.desired, getattr(action, "detail", ""))
     return ActionResult(written.state, kept, receipt_due=True)

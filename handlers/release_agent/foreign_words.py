@@ -17,7 +17,8 @@ from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import KeyVault
 from handlers.lease_keeper import LeaseKeeper
 from handlers.redaction import is_registered, open_words
-from handlers.release_agent.read_secrets import MAX_SECRET_READS, read_secret
+from handlers.release_agent.read_secrets import MAX_SECRET_READS
+from handlers.vault import read_secret
 
 
 class ForeignWords:

@@ -20,19 +20,11 @@ from core.secret_versions import (
 from core.state.desired import NamedVersion
 from handlers.concurrency import gather_limited
 from handlers.gateways.errors import PermanentError
-from handlers.gateways.interfaces import Gateways, KeyVault
-from handlers.redaction import register_secret
+from handlers.gateways.interfaces import Gateways
+from handlers.vault import read_secret
 
 MAX_SECRET_READS = 64
 """Secrets read at once: Key Vault allows 4,000 reads in 10 s to all users of the vault."""
-
-
-async def read_secret(vault: KeyVault, name: str, version: str | None) -> Secret | SecretUnavailable:
-    """A secret, whose value is hidden from now on; raises TransientError or PermanentError."""
-    secret = await vault.get_secret(name, version)
-    if isinstance(secret, Secret):
-        register_secret(secret.value.reveal(), secret.id)
-    return secret
 
 
 class SecretReader:
@@ -86,7 +78,7 @@ class SecretReader:
 
         Raises TransientError or PermanentError.
         """
-        found = await read_secret(self._vault, name, None)
+        found = await read_secret(self._vault, name)
         if not isinstance(found, Secret):
             return None
         times = {item.version: item.created_at for item in await self._list(name) if item.created_at}

@@ -103,8 +103,7 @@ async def reconcile(
             prefetched, lease = await _prefetch(spec, gateways, observer)
             log.lease = lease
             if lease is None:  # its holder reads the desired state once more when it releases the lease
-                log.decisions.record(Reason.LEASE_TAKEN, step="release.read")
-                await log.flush()
+                await log.lease_taken()
                 return Reason.LEASE_TAKEN
             keeper = LeaseKeeper(gateways.clock, lease)
             poller = Poller(gateways.clock, keeper, settings.poll_seconds, gateways.limiter_of(spec.name))

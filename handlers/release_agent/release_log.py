@@ -150,6 +150,12 @@ class ReleaseLog:
         self.record(ended.reason, state, desired, detail or ended.detail, generation=generation)
         return ended
 
+    async def lease_taken(self) -> None:
+        """Another instance works on the release: that is recorded at once."""
+        self.trace.lease_taken()
+        self.decisions.record(Reason.LEASE_TAKEN, step="release.read")
+        await self.flush()
+
     def lease_lost(self, desired: DesiredState) -> Stop:
         """Another process may hold the lease: what is not stored was not decided."""
         self._waiting.clear()

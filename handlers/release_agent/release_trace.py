@@ -12,6 +12,8 @@ from handlers.telemetry import otel
 from handlers.telemetry.otel import Value
 
 READ, WAIT = "read", "wait"
+LEASE_TAKEN = "lease_taken"
+"""The span of a message whose release another instance has."""
 
 
 class ReleaseTrace:
@@ -59,6 +61,10 @@ class ReleaseTrace:
         self.enter_step(step)
         with otel.span(f"release.{step}", agent=self._agent):
             yield
+
+    def lease_taken(self) -> None:
+        """Another instance has the release and its span: this one is not counted as a second release."""
+        otel.rename(LEASE_TAKEN)
 
     def follow(self, traceparent: str | None) -> None:
         """Another push is released from here on: what follows belongs to its trace."""

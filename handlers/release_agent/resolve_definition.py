@@ -22,7 +22,7 @@ from core.intake.registry_check import believable_tags
 from core.model import Push, Secret, SecretUnavailable, TaggedSecret, Toolbox
 from core.reasons import Reason
 from core.release.inputs import (
-    Definition,
+    Resolution,
     is_rollback_target,
     may_serve,
     push_to_run,
@@ -49,7 +49,7 @@ class DefinitionResolver:
         self._login_server = login_server
         self._gateways = gateways
 
-    async def desired(self, desired: DesiredState, release: ReleaseState, now: datetime) -> Definition:
+    async def desired(self, desired: DesiredState, release: ReleaseState, now: datetime) -> Resolution:
         """The definition that should run, with today's spec and secrets; after a rollback that of its version."""
         desired = under_way_first(desired, release)
         if number := rollback_version(desired):
@@ -60,7 +60,7 @@ class DefinitionResolver:
             return _of_rollback(await self._copied(back.version, back.created_at, read, release), back.at)
         return await self._resolve(push, read, release)
 
-    async def under_way(self, release: ReleaseState) -> Definition:
+    async def under_way(self, release: ReleaseState) -> Resolution:
         """The definition of the release under way, with the secret versions that it was resolved with."""
         read = SecretReader(self._gateways, self._agent, release.secrets)
         if release.copied_from:
@@ -69,7 +69,7 @@ class DefinitionResolver:
             return _of_rollback(copied, release.rollback_at)
         return await self._resolve(release.push, read, release)
 
-    async def _existing(self, number: str, desired: DesiredState) -> Definition:
+    async def _existing(self, number: str, desired: DesiredState) -> Resolution:
         """An earlier version that an operator wants back, unchanged."""
         version = await self._gateways.foundry.get_version(self._agent, number)
         if version is None or not is_rollback_target(desired, version):
@@ -80,7 +80,7 @@ class DefinitionResolver:
 
     async def _copied(
         self, number: str, created_at: datetime | None, reader: SecretReader, release: ReleaseState
-    ) -> Definition:
+    ) -> Resolution:
         """The definition of a version that exists, with today's secrets."""
         copied = await self._gateways.foundry.get_definition(self._agent, number)
         push = push_of_version(copied.version) if copied else None
@@ -96,7 +96,7 @@ class DefinitionResolver:
         definition = _with_dates(copy_definition(copied, secrets, self._gateways.clock.now()), reader)
         return definition if isinstance(definition, UnresolvedDefinition) else replace(definition, image=image)
 
-    async def _resolve(self, push: Push | None, reader: SecretReader, release: ReleaseState) -> Definition:
+    async def _resolve(self, push: Push | None, reader: SecretReader, release: ReleaseState) -> Resolution:
         if push is None:
             return UnresolvedDefinition(Reason.NO_PUSH_YET, "no push is recorded")
         remembered = release.last_good.tagged if release.last_good else release.tagged
@@ -208,11 +208,11 @@ def _no_toolbox(refusal: PermanentError) -> UnresolvedDefinition:
     return UnresolvedDefinition(reason, str(refusal))
 
 
-def _of_rollback(definition: Definition, at: datetime | None) -> Definition:
+def _of_rollback(definition: Resolution, at: datetime | None) -> Resolution:
     return replace(definition, rollback_at=at) if isinstance(definition, ResolvedDefinition) else definition
 
 
-def _with_dates(definition: Definition, reader: SecretReader) -> Definition:
+def _with_dates(definition: Resolution, reader: SecretReader) -> Resolution:
     """With the secrets that lag, and those whose newest version starts later."""
     definition = replace(definition, lagging=reader.lagging, later=reader.later)
     later = "; ".join(item.detail for item in reader.later)

@@ -15,6 +15,7 @@ from core.reasons import Reason
 from core.release_outcome import seconds_since
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from handlers.agent_states import read_state
 from handlers.concurrency import gather_all, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways, StateStore
@@ -35,7 +36,7 @@ async def read_targets(names: Iterable[str], store: StateStore) -> list[Upstream
 
 
 async def _read(name: str, store: StateStore) -> UpstreamTarget:
-    return UpstreamTarget(name, *await gather_two(store.get_desired(name), store.get_release(name)))
+    return UpstreamTarget(name, *await read_state(name, store))
 
 
 async def read_desired(spec: AgentSpec, gateways: Gateways) -> DesiredState:

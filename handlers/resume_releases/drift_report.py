@@ -10,10 +10,10 @@ from core.drift import IMAGE, find_drift, is_watched
 from core.reasons import Reason
 from core.state.release import ReleaseState
 from core.target import by_project
+from handlers.agent_states import AgentStates
 from handlers.concurrency import gather_all, gather_limited
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
-from handlers.resume_releases.agent_states import AgentStates
 from handlers.retry import both_with_retries
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog

@@ -9,14 +9,15 @@ from datetime import datetime
 from core import release_outcome
 from core.release_outcome import seconds_since
 from core.state import holds
+from handlers.agent_states import AgentState, AgentStates
 from handlers.concurrency import gather_all, gather_limited, gather_two
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
-from handlers.resume_releases.agent_states import AgentState, AgentStates
+from handlers.resume_releases.poison_queues import POISON_QUEUES
 from handlers.telemetry import metrics
 
 MAX_CONCURRENT = 16
-QUEUES = ("releases", "events", "commit-statuses", "releases-poison", "events-poison", "commit-statuses-poison")
+QUEUES = ("releases", "events", "commit-statuses", *POISON_QUEUES)
 
 
 async def record_gauges(agents: Collection[str], states: AgentStates, gateways: Gateways) -> Mapping[str, int]:

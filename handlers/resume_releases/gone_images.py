@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from core.drift import IMAGE, find_gone_images, images_to_look_for, is_watched
 from core.reasons import Reason
+from handlers.agent_states import AgentStates
 from handlers.concurrency import gather_limited
 from handlers.gateways.errors import GatewayError
 from handlers.gateways.interfaces import Gateways
 from handlers.images_in_use import is_gone
-from handlers.resume_releases.agent_states import AgentStates
 from handlers.resume_releases.daily import is_due
 from handlers.resume_releases.drift_report import store_reported_drift
 from handlers.telemetry.decision_log import DecisionLog

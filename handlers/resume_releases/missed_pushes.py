@@ -12,11 +12,11 @@ from core.intake.events import DesiredUpdate
 from core.intake.registry_check import apply_recent_tags, apply_registry, believable_tags, still_undecided
 from core.reasons import Reason
 from core.state.desired import DesiredState
+from handlers.agent_states import AgentStates
 from handlers.concurrency import gather_limited
 from handlers.events.update_desired import update_and_enqueue
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
-from handlers.resume_releases.agent_states import AgentStates
 from handlers.resume_releases.daily import is_due
 from handlers.telemetry import otel
 from handlers.telemetry.decision_log import DecisionLog

@@ -5,9 +5,9 @@ from __future__ import annotations
 from core.agents_file.spec import Agents, AgentSpec
 from core.intake.promotion import UpstreamTarget, promote
 from core.reasons import Reason
+from handlers.agent_states import AgentStates
 from handlers.concurrency import gather_limited
 from handlers.gateways.interfaces import Gateways
-from handlers.resume_releases.agent_states import AgentStates
 from handlers.telemetry.decision_log import DecisionLog
 
 MAX_CONCURRENT = 8

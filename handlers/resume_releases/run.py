@@ -10,9 +10,9 @@ from core.agents_file.spec import Agents
 from core.reasons import Reason
 from core.release.gates import window
 from core.waits import waits_until
+from handlers.agent_states import AgentStates
 from handlers.concurrency import gather_limited
 from handlers.gateways.interfaces import Gateways
-from handlers.resume_releases.agent_states import AgentStates
 from handlers.resume_releases.config_changes import apply_config_changes
 from handlers.resume_releases.drift_report import report_drift
 from handlers.resume_releases.gauges import record_gauges
@@ -27,7 +27,6 @@ from handlers.telemetry.decision_log import DecisionLog, reason_fields
 STEP = "resume"
 HEARTBEAT = "heartbeat"
 """The marker with the time of the last complete run, for `slipway doctor`."""
-UNFINISHED = frozenset({"open", "due"})
 MAX_CONCURRENT = 8
 
 
@@ -40,7 +39,8 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
     decisions = DecisionLog(gateways.journal, gateways.clock, {"step": STEP})
     states, changed = AgentStates(gateways.state_store), list[bool]()
     wake = partial(wake_stages, agents, states, decisions, gateways)
-    unfinished = await gateways.state_store.list_agents(UNFINISHED)
+    find_rotations = partial(check_secrets, agents, states, decisions, gateways)
+    unfinished = await gateways.state_store.list_agents(unfinished=True)
     at_work = set(unfinished)
 
     async def requeue() -> None:
@@ -57,9 +57,6 @@ async def resume_releases(agents: Agents, gateways: Gateways) -> None:
     async def measure() -> None:
         depths = await record_gauges(agents.agents, states, gateways)
         await report_poison_queues(depths, decisions, gateways)
-
-    async def find_rotations() -> None:
-        await check_secrets(agents, states, decisions, gateways)
 
     async def find_work() -> None:
         await _run_steps([requeue, apply_changes, find_missed, wake, measure, find_rotations], decisions)

@@ -15,14 +15,14 @@ from core.reasons import Reason
 from core.secret_expiry import Expiry, find_expiries
 from core.state.desired import DesiredState
 from core.state.release import ReleaseState
+from handlers.agent_states import AgentState, AgentStates
 from handlers.concurrency import gather_all, gather_limited
 from handlers.events.update_desired import update_and_enqueue
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.interfaces import Gateways
-from handlers.redaction import register_secret
-from handlers.resume_releases.agent_states import AgentState, AgentStates
 from handlers.resume_releases.daily import is_due
 from handlers.telemetry.decision_log import DecisionLog
+from handlers.vault import read_secret
 
 MARKER = "secrets-check"
 MAX_CONCURRENT = 4
@@ -99,10 +99,9 @@ class _VaultCheck:
         try:
             return await self._vault.list_secret_versions(name)
         except PermanentError:
-            secret = await self._vault.get_secret(name, None)
+            secret = await read_secret(self._vault, name)
             if not isinstance(secret, Secret):
                 raise
-            register_secret(secret.value.reveal())
             return [SecretVersion(secret.version, True, secret.created_at, secret.not_before, secret.expires_on)]
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from core import release_outcome
 from core.model import Status, Version
+from core.prune.retention import PRUNED
 from core.reasons import Reason
 from core.release_outcome import ReleaseOutcome, outcome_of, seconds_since
 from core.state.desired import Cause
@@ -56,7 +57,7 @@ def version_pruned(agent: str, reason: Reason) -> None:
     """Count a version that was deleted, or that sessions protected."""
     if reason is Reason.SESSIONS_ACTIVE:
         otel.count("versions.kept_for_sessions", unit="{version}", agent=agent)
-    elif reason in (Reason.PRUNED_STALE, Reason.PRUNED_FAILED):
+    elif reason in PRUNED:
         otel.count("versions.pruned", unit="{version}", agent=agent)
 
 

@@ -88,6 +88,13 @@ def set_attributes(*, failed: bool = False, **attributes: Value) -> None:
     _set_attributes(trace.get_current_span(), failed=failed, **attributes)
 
 
+def rename(name: str) -> None:
+    """Give the current span another name, where it turned out to be something else."""
+    from opentelemetry import trace
+
+    trace.get_current_span().update_name(name)
+
+
 def _set_attributes(current: Span, *, failed: bool = False, **attributes: Value) -> None:
     current.set_attributes(_attributes(attributes))
     if failed:
@@ -109,9 +116,9 @@ def current_traceparent() -> str | None:
     return headers.get("traceparent")
 
 
-def count(name: str, number: int = 1, *, unit: str, **attributes: Value) -> None:
-    """Add to a counter."""
-    _instrument("create_counter", name, unit).add(number, _attributes(attributes))
+def count(name: str, *, unit: str, **attributes: Value) -> None:
+    """Add one to a counter."""
+    _instrument("create_counter", name, unit).add(1, _attributes(attributes))
 
 
 def measure(name: str, value: float, *, unit: str, **attributes: Value) -> None:

@@ -15,6 +15,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.identity.aio import AzureCliCredential, AzureDeveloperCliCredential, ChainedTokenCredential
 
+from cli import arm_versions
 from cli.arm_client import NOT_JSON, ArmClient, Json
 from cli.errors import DENIED, ROLES, sign_in_failure
 from handlers.gateways.azure_http import CLIENT_OPTIONS, UNREADABLE_ANSWER, gateway_error
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from handlers.gateways.storage.account import StorageAccount
 
 T = TypeVar("T")
-SUBSCRIPTIONS_API, RESOURCES_API = "2022-12-01", "2021-04-01"
+AUTHORIZATION = "providers/Microsoft.Authorization"
 NETWORK_HELP = "check the network and, behind a proxy, HTTPS_PROXY and its certificate (SSL_CERT_FILE)"
 
 
@@ -83,10 +84,22 @@ class Azure:
         condition = f"resourceType eq '{kind}' and name eq '{name}'"
         return [
             str(resource["id"])
-            for subscription in self.list("/subscriptions", SUBSCRIPTIONS_API)
+            for subscription in self.list("/subscriptions", arm_versions.SUBSCRIPTIONS)
             if subscription.get("state", "Enabled") == "Enabled"
-            for resource in self.list(f"{subscription['id']}/resources", RESOURCES_API, **{"$filter": condition})
+            for resource in self.list(
+                f"{subscription['id']}/resources", arm_versions.RESOURCES, **{"$filter": condition}
+            )
         ]
+
+    def role_assignments(self, scope: str, principal: str) -> Sequence[Json]:
+        """The role assignments of a principal at a scope, above it and below it."""
+        path, condition = f"{scope}/{AUTHORIZATION}/roleAssignments", f"principalId eq '{principal}'"
+        return self.list(path, arm_versions.AUTHORIZATION, **{"$filter": condition})
+
+    def role_definitions(self, subscription: str, name: str) -> Sequence[Json]:
+        """The roles of this name in a subscription: at most one."""
+        path, condition = f"/subscriptions/{subscription}/{AUTHORIZATION}/roleDefinitions", f"roleName eq '{name}'"
+        return self.list(path, arm_versions.AUTHORIZATION, **{"$filter": condition})
 
     def repositories(self, login_server: str) -> Sequence[str]:
         """The names of the registry's repositories."""

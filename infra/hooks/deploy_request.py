@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -195,8 +196,13 @@ def _listed(env: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> list
 
 
 def _outputs(env: Mapping[str, str], name: str) -> Sequence[str]:
-    """The items of an output that is an array, which azd keeps as JSON."""
-    items: Sequence[str] = json.loads(env.get(name) or "[]")
+    """The items of an output that is an array, which azd keeps as JSON; ends the hook where somebody broke it."""
+    try:
+        items = json.loads(env.get(name) or "[]")
+    except (ValueError, RecursionError):
+        items = None
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        sys.exit(f"{name} is not a JSON array of strings; azd env refresh reads it from the last deployment again")
     return items
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
+from cli.arm_client import Json
+from cli.arm_versions import EVENT_GRID
 from handlers.gateways.errors import GatewayError
 from infra.hooks.azure_client import Azure, explain
 from infra.hooks.deploy_request import DeployRequest, Source, group_id
 from infra.hooks.findings import Finding, error, note, ok
 
-API = "2025-02-15"
 EVENTS = {
     "REGISTRY": ("Microsoft.ContainerRegistry.ImagePushed", "image_pushed"),
     "VAULT": ("Microsoft.KeyVault.SecretNewVersionCreated", "secret_changed"),
@@ -25,7 +26,6 @@ RETRY_SECONDS = 30.0
 IDENTITY_ERRORS = ("managed identity", "egmsivalidation")
 """Parts of the messages for an identity without its roles."""
 Sleep = Callable[[float], None]
-Json = Mapping[str, Any]
 
 
 def names(token: str) -> dict[str, str]:
@@ -71,7 +71,7 @@ def subscribe(
     topic = source.topic_id
     path = f"{topic}/eventSubscriptions/{own.pop(request.event_delivery)}"
     wanted = properties(source, request, env)
-    if not _is_current(azure.get(path, API), wanted):
+    if not _is_current(azure.get(path, EVENT_GRID), wanted):
         refusal = yield from _create(path, wanted, azure, sleep, subject)
         if refusal:
             message, help_ = explain(refusal)
@@ -80,7 +80,7 @@ def subscribe(
             yield error(subject, f"Event Grid refuses the subscription: {message}", help_)
             return
     for obsolete in own.values():
-        azure.delete(f"{topic}/eventSubscriptions/{obsolete}", API)
+        azure.delete(f"{topic}/eventSubscriptions/{obsolete}", EVENT_GRID)
     yield ok(subject, f"its events are delivered to the {request.event_delivery}")
 
 
@@ -91,9 +91,9 @@ def _create(
     refusal: GatewayError | None = None
     for attempt in range(int(MAX_ROLE_MINUTES * 60 / RETRY_SECONDS)):
         try:
-            azure.put(path, API, {"properties": wanted})
-        except GatewayError as error:
-            refusal = error
+            azure.put(path, EVENT_GRID, {"properties": wanted})
+        except GatewayError as failure:
+            refusal = failure
         else:
             return None
         if not _is_about_identity(refusal):
@@ -112,15 +112,10 @@ def _is_about_identity(refusal: GatewayError) -> bool:
     return refusal.code == "Failed" or any(part in text for part in IDENTITY_ERRORS)
 
 
-def _state(subscription: Json | None) -> str:
-    return str(((subscription or {}).get("properties") or {}).get("provisioningState", "Creating"))
-
-
 def _is_current(subscription: Json | None, wanted: Json) -> bool:
     """Whether the subscription exists as wanted; Azure adds properties and changes the case of ids."""
-    if subscription is None or _state(subscription) != "Succeeded":
-        return False
-    return _contains(subscription["properties"], wanted)
+    found = (subscription or {}).get("properties") or {}
+    return found.get("provisioningState") == "Succeeded" and _contains(found, wanted)
 
 
 def _contains(actual: Any, wanted: Any) -> bool:

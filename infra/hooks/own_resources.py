@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from cli.arm_client import Json
 from infra.hooks.deploy_request import DeployRequest, Source, group_id
 
-Json = Mapping[str, Any]
 ENVIRONMENT_TAG = "azd-env-name"
-IDENTITY = "Microsoft.ManagedIdentity/userAssignedIdentities"
+IDENTITY, IDENTITY_PREFIX = "Microsoft.ManagedIdentity/userAssignedIdentities", "id-slipway-"
 
 
 def is_own_group(group: Json, resources: Sequence[Json], request: DeployRequest) -> bool:
     """Whether this environment created the group. Other products of azd use the same tag, but not the same identity."""
     if _tag(group) != request.environment:
         return False
-    identities = [str(item["name"]) for item in resources if item["type"].lower() == IDENTITY.lower()]
-    return not resources or any(name.startswith("id-slipway-") for name in identities)
+    return not resources or bool(own_identities(resources))
+
+
+def own_identities(resources: Sequence[Json]) -> list[Json]:
+    """The identities of an app among the resources of a group; the token ends their names."""
+    identities = [item for item in resources if item["type"].lower() == IDENTITY.lower()]
+    return [item for item in identities if item["name"].startswith(IDENTITY_PREFIX)]
+
+
+def topics_of(source: Source, listed: Sequence[Json]) -> list[Json]:
+    """The system topics of a source among those that are listed: at most one."""
+    return [topic for topic in listed if topic["properties"].get("source", "").lower() == source.id.lower()]
 
 
 def is_own_topic(topic: Json, source: Source, request: DeployRequest) -> bool:

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import infra.hooks.python_version  # noqa: F401 - ends the hook on a Python that is too old
 
 # isort: split
+from cli.arm_versions import WEB
 from core.agents_file.spec import Agents
 from handlers.gateways.errors import GatewayError, PermanentError
 from infra.hooks import event_subscriptions, smoke
@@ -25,7 +26,6 @@ from infra.hooks.event_subscriptions import Sleep
 from infra.hooks.findings import Finding, note, report
 from infra.hooks.prepackage import ROOT, read_agents_file
 
-WEB_API = "2024-11-01"
 MAX_INDEXING_SECONDS, MAX_ANSWER_SECONDS, POLL_INTERVAL_SECONDS = 300.0, 600.0, 2.0
 """Storage may take ten minutes to accept a role that was just assigned."""
 Result = TypeVar("Result")
@@ -54,11 +54,11 @@ def _wait_for_functions(app: str, azure: Azure, sleep: Sleep) -> Generator[Findi
     expected = smoke.functions(ROOT / "function_app.py")
 
     def indexing() -> Finding | None:
-        found = smoke.indexed(azure.list(f"{app}/functions", WEB_API), expected)
+        found = smoke.indexed(azure.list(f"{app}/functions", WEB), expected)
         return found if found.level == "ok" else None
 
     found = yield from _wait(indexing, MAX_INDEXING_SECONDS, "functions", "waiting for the app's functions", sleep)
-    return found or smoke.indexed(azure.list(f"{app}/functions", WEB_API), expected)
+    return found or smoke.indexed(azure.list(f"{app}/functions", WEB), expected)
 
 
 def _smoke_check(request: DeployRequest, env: Mapping[str, str], azure: Azure, sleep: Sleep) -> Iterator[Finding]:

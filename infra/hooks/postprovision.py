@@ -22,10 +22,10 @@ from infra.hooks.role_assignments import (
     RoleAssignment,
     assignment_command,
     custom_role_command,
+    custom_role_name,
     role_assignments,
 )
 
-API = "2022-04-01"
 AFTER = "have an administrator run the commands above, wait some minutes, then: azd provision, azd deploy"
 
 
@@ -42,13 +42,11 @@ def findings(request: DeployRequest, env: Mapping[str, str], azure: Azure) -> It
     """One finding for each role; a missing role comes with the command that assigns it."""
     custom_role = _custom_role_id(request, azure) if request.foundry_role == "versions" else ""
     if request.foundry_role == "versions" and not custom_role:
-        name = f"{ROLES['agentVersions']['role']} ({request.label})"
-        yield error("role", f"{name} does not exist", custom_role_command(request))
+        yield error("role", f"{custom_role_name(request)} does not exist", custom_role_command(request))
     for assignment in role_assignments(request, env):
         role = custom_role if assignment.key == "agentVersions" else assignment.role
-        path = f"{assignment.scope}/providers/Microsoft.Authorization/roleAssignments"
         try:
-            existing = azure.list(path, API, **{"$filter": f"principalId eq '{assignment.principal}'"})
+            existing = azure.role_assignments(assignment.scope, assignment.principal)
         except PermanentError:
             existing = []  # without the right to list assignments, the command is printed as for a missing role
         yield check_assigned(assignment, role, request, existing)
@@ -70,15 +68,13 @@ def check_assigned(
         return ok("role", subject)
     command = assignment_command(assignment)
     if assignment.key == "agentVersions":
-        command = command.replace(f'"{row["role"]}"', f'"{row["role"]} ({request.label})"')
+        command = command.replace(row["role"], custom_role_name(request))
     return error("role", f"{subject} is missing: {row['why']}", command)
 
 
 def _custom_role_id(request: DeployRequest, azure: Azure) -> str:
     """The id of the custom role, or an empty text if it does not exist."""
-    name = f"{ROLES['agentVersions']['role']} ({request.label})"
-    path = f"/subscriptions/{request.projects[0].subscription}/providers/Microsoft.Authorization/roleDefinitions"
-    definitions = azure.list(path, API, **{"$filter": f"roleName eq '{name}'"})
+    definitions = azure.role_definitions(request.projects[0].subscription, custom_role_name(request))
     return str(definitions[0]["name"]) if definitions else ""
 
 

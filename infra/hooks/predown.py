@@ -14,16 +14,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import infra.hooks.python_version  # noqa: F401 - ends the hook on a Python that is too old
 
 # isort: split
+from cli.arm_client import Json
+from cli.arm_versions import AUTHORIZATION, DIAGNOSTICS, EVENT_GRID, FOUNDRY, IDENTITY, RESOURCES
 from handlers.gateways.errors import GatewayError
 from infra.hooks import event_subscriptions
 from infra.hooks.azure_client import Azure, explain, report_failure
 from infra.hooks.deploy_request import DeployRequest, Source, from_env, group_id
 from infra.hooks.findings import Finding, error, note, ok, report
-from infra.hooks.own_resources import IDENTITY, is_in_own_group, is_own_project_assignment, is_own_topic
-
-EVENT_GRID_API, AUTHORIZATION_API, DIAGNOSTICS_API = event_subscriptions.API, "2022-04-01", "2021-05-01-preview"
-RESOURCES_API, IDENTITY_API, FOUNDRY_API = "2021-04-01", "2024-11-30", "2025-06-01"
-Json = Mapping[str, Any]
+from infra.hooks.own_resources import (
+    IDENTITY_PREFIX,
+    is_in_own_group,
+    is_own_project_assignment,
+    is_own_topic,
+    own_identities,
+    topics_of,
+)
+from infra.hooks.role_assignments import custom_role_name
 
 
 @dataclass(slots=True)
@@ -74,15 +80,14 @@ def _after_failed_deployment(
     request: DeployRequest, env: Mapping[str, str], azure: Azure
 ) -> tuple[DeployRequest, Mapping[str, str]]:
     """A deployment that failed has no outputs: the identity in the app's group has the token in its name."""
-    resources = azure.list(f"{group_id(request.subscription, request.group)}/resources", RESOURCES_API)
-    identities = [item for item in resources if item["type"].lower() == IDENTITY.lower()]
-    own = [item for item in identities if item["name"].startswith("id-slipway-")]
+    resources = azure.list(f"{group_id(request.subscription, request.group)}/resources", RESOURCES)
+    own = own_identities(resources)
     if not own:
         return request, env
-    request = replace(request, token=own[0]["name"].removeprefix("id-slipway-"))
-    identity = azure.get(own[0]["id"], IDENTITY_API) or {}
+    request = replace(request, token=own[0]["name"].removeprefix(IDENTITY_PREFIX))
+    identity = azure.get(own[0]["id"], IDENTITY) or {}
     principal = (identity.get("properties") or {}).get("principalId", "")
-    projects = [azure.get(project.id, FOUNDRY_API) or {} for project in request.projects]
+    projects = [azure.get(project.id, FOUNDRY) or {} for project in request.projects]
     request = replace(
         request,
         projects=tuple(
@@ -101,27 +106,26 @@ def _with_topic(source: Source, request: DeployRequest, azure: Azure) -> Source:
     if source.topic or source.is_first:
         name = source.topic or f"evgs-slipway-{source.kind.lower()}-{request.token}"
         return replace(source, topic_id=f"{topics}/{name}")
-    listed = azure.list(topics, EVENT_GRID_API)
-    of_source = (item for item in listed if item["properties"].get("source", "").lower() == source.id.lower())
-    own = next((item for item in of_source if is_own_topic(item, source, request)), None)
+    listed = topics_of(source, azure.list(topics, EVENT_GRID))
+    own = next((item for item in listed if is_own_topic(item, source, request)), None)
     return replace(source, topic_id=own["id"]) if own else source
 
 
 def _on_topic(source: Source, request: DeployRequest, azure: Azure, plan: Plan) -> list[str]:
     """Plan for the topic and its subscriptions; return the names of the subscriptions of others."""
     topic_id = source.topic_id
-    topic = azure.get(topic_id, EVENT_GRID_API) if topic_id else None
+    topic = azure.get(topic_id, EVENT_GRID) if topic_id else None
     if not topic:
         return []
-    listed = azure.list(f"{topic_id}/eventSubscriptions", EVENT_GRID_API)
+    listed = azure.list(f"{topic_id}/eventSubscriptions", EVENT_GRID)
     own = event_subscriptions.names(request.token).values()
-    plan.deletions += [(item["id"], EVENT_GRID_API) for item in listed if item["name"] in own]
+    plan.deletions += [(item["id"], EVENT_GRID) for item in listed if item["name"] in own]
     others = sorted(item["name"] for item in listed if item["name"] not in own)
     if is_own_topic(topic, source, request) and not others:
-        plan.deletions.append((str(topic_id), EVENT_GRID_API))
+        plan.deletions.append((str(topic_id), EVENT_GRID))
     elif is_own_topic(topic, source, request):
         path = f"{topic_id}/providers/Microsoft.Insights/diagnosticSettings/slipway"
-        plan.deletions.append((path, DIAGNOSTICS_API))
+        plan.deletions.append((path, DIAGNOSTICS))
         message = f"the system topic {topic['name']} stays: {', '.join(others)} subscribe to it"
         plan.kept.append(note("kept", message, f"when nobody does: {_delete_command(str(topic_id))}"))
     elif topic["name"].startswith("evgs-slipway-") and not others:
@@ -146,22 +150,19 @@ def _in_subscription(
     shared: Sequence[str],
 ) -> None:
     """Plan for the role assignments and the custom role."""
-    path = f"/subscriptions/{subscription}/providers/Microsoft.Authorization"
     app = env.get("SLIPWAY_IDENTITY_PRINCIPAL_ID", "")
     for principal in filter(None, (app, *(project.principal for project in request.projects))):
-        condition = {"$filter": f"principalId eq '{principal}'"}
-        listed = azure.list(f"{path}/roleAssignments", AUTHORIZATION_API, **condition)
+        listed = azure.role_assignments(f"/subscriptions/{subscription}", principal)
         own = own_assignments(listed, request, every=principal == app)
         if principal != app and own and any(name.startswith("slipway-") for name in shared):
             message = "the Foundry project may still pull: other environments of Slipway use the registry"
             ids = " ".join(item["id"] for item in own)
             plan.kept.append(note("kept", message, f"if they do not need it: az role assignment delete --ids {ids}"))
             continue
-        plan.deletions += [(assignment["id"], AUTHORIZATION_API) for assignment in own]
-    name = f"Slipway agent versions ({request.label})"
-    definitions = azure.list(f"{path}/roleDefinitions", AUTHORIZATION_API, **{"$filter": f"roleName eq '{name}'"})
+        plan.deletions += [(assignment["id"], AUTHORIZATION) for assignment in own]
+    definitions = azure.role_definitions(subscription, custom_role_name(request))
     planned = {path.rpartition("/")[2] for path, _ in plan.deletions}  # a role is listed in each subscription it names
-    plan.deletions += [(item["id"], AUTHORIZATION_API) for item in definitions if item["name"] not in planned]
+    plan.deletions += [(item["id"], AUTHORIZATION) for item in definitions if item["name"] not in planned]
 
 
 def own_assignments(assignments: Sequence[Json], request: DeployRequest, *, every: bool) -> list[Json]:

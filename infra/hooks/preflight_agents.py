@@ -65,5 +65,6 @@ def _difference(names: set[str], others: set[str]) -> list[str]:
 
 
 def _keys_beyond_versions(agent: AgentSpec) -> str:
-    keys = {"verify": agent.release.verify, "check": agent.release.check, "tools": agent.tools}
+    release = agent.release
+    keys = {"verify": release.verify, "evaluate": release.evaluate, "check": release.check, "tools": agent.tools}
     return " and ".join(name for name, value in keys.items() if value)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from cli.arm_client import Json
 from infra.hooks.deploy_request import DeployRequest, Project, Source
 from infra.hooks.findings import Finding, error, note, ok
 from infra.hooks.own_resources import is_own_project_assignment
-
-Json = Mapping[str, Any]
+from infra.hooks.role_assignments import ROLES
 
 
 def not_found(subject: str, prefix: str, name: str, found_ids: Sequence[str]) -> Finding:
@@ -73,25 +73,21 @@ def _abac_help(request: DeployRequest) -> str:
     return f"{writer}\n{reader}"
 
 
-def project_pull(
-    assignments: Sequence[Json], resource: Json, roles: Mapping[str, Json], project: Project, request: DeployRequest
-) -> Finding:
+def project_pull(assignments: Sequence[Json], resource: Json, project: Project, request: DeployRequest) -> Finding:
     """Foundry pulls with the project's identity; without a role on the registry every image ends in IMAGE_ERROR."""
     subject = "project" if project.is_first else f"project {project.name}"
     if request.grant_project_pull and request.assign_roles:
-        return _granted_pull(subject, assignments, resource, roles, request)
-    sufficient = {roles["repositoryReader"]["id"]} | (set() if _is_abac(resource) else {roles["acrPull"]["id"]})
+        return _granted_pull(subject, assignments, resource, request)
+    sufficient = {ROLES["repositoryReader"]["id"]} | (set() if _is_abac(resource) else {ROLES["acrPull"]["id"]})
     if any(_role_id(assignment) in sufficient for assignment in assignments):
         return ok(subject, f"its identity may pull from {request.registry.name}")
     message = f"its identity has no direct role on {request.registry.name}: Foundry may not be able to pull images"
     return note(subject, message, f"azd env set GRANT_PROJECT_PULL true\nor: {_pull_command(resource, request)}")
 
 
-def _granted_pull(
-    subject: str, assignments: Sequence[Json], resource: Json, roles: Mapping[str, Json], request: DeployRequest
-) -> Finding:
+def _granted_pull(subject: str, assignments: Sequence[Json], resource: Json, request: DeployRequest) -> Finding:
     """Azure refuses a second assignment of a role at one scope; the portal or azd ai agent may have made the first."""
-    granted = {roles[key]["id"]: roles[key]["role"] for key in ("repositoryReader", "acrPull")}
+    granted = {ROLES[key]["id"]: ROLES[key]["role"] for key in ("repositoryReader", "acrPull")}
     present = [
         granted[_role_id(item)]
         for item in assignments
@@ -103,7 +99,7 @@ def _granted_pull(
         return ok(subject, f"its identity gets its roles on {request.registry.name}")
     message = f"its identity has {' and '.join(sorted(present))} there already, and Azure refuses a second assignment"
     help_ = "azd env set GRANT_PROJECT_PULL false"
-    if _is_abac(resource) and granted[roles["repositoryReader"]["id"]] not in present:
+    if _is_abac(resource) and granted[ROLES["repositoryReader"]["id"]] not in present:
         help_ += f"\n{_pull_command(resource, request)}"
     return error(subject, message, help_)
 

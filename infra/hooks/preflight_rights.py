@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 
+from cli.arm_client import Json
 from infra.hooks.deploy_request import DeployRequest, Source, group_id
 from infra.hooks.findings import Finding, error
 
-Json = Mapping[str, Any]
 ASSIGN_ROLES = "Microsoft.Authorization/roleAssignments/write"
 DEFINE_ROLES = "Microsoft.Authorization/roleDefinitions/write"
 DEPLOY = "Microsoft.Resources/deployments/write"
@@ -60,9 +59,7 @@ def is_allowed(action: str, permissions: Sequence[Json]) -> bool:
 
 
 def _matches(action: str, patterns: Sequence[str]) -> bool:
-    return any(
-        re.fullmatch(re.escape(pattern).replace(r"\*", ".*"), action, re.IGNORECASE) is not None for pattern in patterns
-    )
+    return any(fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
 
 
 def missing_rights(scope: str, actions: Sequence[str], permissions: Sequence[Json]) -> Iterator[Finding]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
+from cli.arm_client import Json
 from infra.hooks.deploy_request import DeployRequest, Source
 from infra.hooks.findings import Finding, error, note, ok
 from infra.hooks.own_resources import is_own_group
 
-Json = Mapping[str, Any]
 STORAGE_SKUS = ("Standard_LRS", "Standard_ZRS", "Standard_GRS", "Standard_GZRS")
 PROVIDERS = {
     "app": (

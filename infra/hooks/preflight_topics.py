@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from cli.arm_client import Json
 from infra.hooks.deploy_request import DeployRequest, Source
 from infra.hooks.findings import Finding, error, ok
-from infra.hooks.own_resources import is_own_topic
-
-Json = Mapping[str, Any]
+from infra.hooks.own_resources import is_own_topic, topics_of
 
 
 def system_topic(listed: Sequence[Json], source: Source, request: DeployRequest) -> Iterator[Finding]:
     """The named topic must exist and have an identity; without a name, only this deployment's own may exist."""
     subject = source.kind.lower()
-    existing = [topic for topic in listed if topic["properties"].get("source", "").lower() == source.id.lower()]
+    existing = topics_of(source, listed)
     foreign = [topic for topic in existing if not is_own_topic(topic, source, request)]
     if source.topic:
         yield _named_topic(existing, source, subject)

@@ -11,8 +11,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import infra.hooks.python_version  # noqa: F401 - ends the hook on a Python that is too old
 
 # isort: split
-from core.agents_file.loader import AgentsFileError, load_agents
+from core.agents_file.loader import AgentsFileError
 from core.agents_file.spec import Agents
+from handlers import agents_file
 from infra.hooks.findings import Finding, error, ok, report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,11 +23,11 @@ PAGE = "every key: docs/reference/agents-yaml.md"
 def read_agents_file(file: Path) -> Agents | Sequence[Finding]:
     """The agents of the file, or an error for each mistake in it."""
     try:
-        return load_agents(file.read_bytes(), lambda name: (file.parent / name).read_bytes())
+        return agents_file.read_agents_file(file)
     except OSError as failure:
         return [error("agents.yaml", f"{file} cannot be read: {failure.strerror}", "create it; " + PAGE)]
     except AgentsFileError as failure:
-        return [error("agents.yaml", line, PAGE) for line in str(failure).splitlines()]
+        return [error("agents.yaml", line, PAGE) for line in failure.text_for("agents.yaml").splitlines()]
 
 
 def main(file: Path = ROOT / "agents.yaml") -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -15,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import infra.hooks.python_version  # noqa: F401 - ends the hook on a Python that is too old
 
 # isort: split
+from cli import arm_versions
+from cli.arm_client import Json
 from core.agents_file.spec import Agents
 from handlers.gateways.errors import GatewayError, PermanentError
 from infra.hooks import (
@@ -25,27 +26,13 @@ from infra.hooks import (
     preflight_subscription,
     preflight_topics,
 )
-from infra.hooks.azure_client import SUBSCRIPTIONS_API, Azure, explain, report_failure
+from infra.hooks.azure_client import Azure, explain, report_failure
 from infra.hooks.deploy_request import DeployRequest, Project, Source, from_env, group_id
 from infra.hooks.findings import Finding, error, note, ok, report
-from infra.hooks.prepackage import read_agents_file
+from infra.hooks.prepackage import ROOT, read_agents_file
 
-ROOT = Path(__file__).resolve().parents[2]
-ROLES: Mapping[str, Any] = json.loads((ROOT / "infra" / "modules" / "roles.json").read_text())
-API = {
-    "registry": "2025-11-01",
-    "vault": "2024-11-01",
-    "foundry": "2025-06-01",
-    "topics": "2025-02-15",
-    "network": "2024-07-01",
-    "storage": "2025-01-01",
-    "authorization": "2022-04-01",
-    "resources": "2021-04-01",
-    "web": "2024-11-01",
-}
-Json = Mapping[str, Any]
 REGISTRATION_POLL_SECONDS, REGISTRATION_POLLS = 10.0, 30
-NAME_CHECK_API = {"REGISTRY": "2025-04-01", "VAULT": "2024-11-01"}
+NAME_CHECK_VERSIONS = {"REGISTRY": arm_versions.REGISTRY_NAMES, "VAULT": arm_versions.KEY_VAULT}
 
 
 def main(env: Mapping[str, str], **options: Any) -> int:
@@ -70,7 +57,7 @@ def findings(env: Mapping[str, str], azure: Azure) -> Iterator[Finding]:
 
 
 def _in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[Finding]:
-    visible = azure.list("/subscriptions", SUBSCRIPTIONS_API)
+    visible = azure.list("/subscriptions", arm_versions.SUBSCRIPTIONS)
     accounts = [preflight_subscription.subscription(visible, subscription) for subscription in request.subscriptions]
     yield from accounts
     if any(finding.level == "error" for finding in accounts):
@@ -87,10 +74,10 @@ def _in_azure(request: DeployRequest, agents: Agents, azure: Azure) -> Iterator[
         yield from _vault(vault, request, azure)
     for source in request.sources:
         path = f"/subscriptions/{source.subscription}/providers/Microsoft.EventGrid/systemTopics"
-        topics = azure.list(path, API["topics"])
+        topics = azure.list(path, arm_versions.EVENT_GRID)
         yield from preflight_topics.system_topic(topics, source, request)
     if request.subnet:
-        yield preflight_resources.subnet(azure.get(request.subnet, API["network"]), request)
+        yield preflight_resources.subnet(azure.get(request.subnet, arm_versions.NETWORK), request)
     yield from _rights(request, azure)
 
 
@@ -100,12 +87,12 @@ def _providers(subscription: str, request: DeployRequest, azure: Azure) -> Itera
     needed = preflight_subscription.needed_providers(subscription, request)
 
     def missing() -> Mapping[str, str]:
-        return preflight_subscription.unregistered_providers(azure.list(path, API["resources"]), needed)
+        return preflight_subscription.unregistered_providers(azure.list(path, arm_versions.RESOURCES), needed)
 
     left = found = missing()
     if found and request.register_providers:
         for name in found:
-            azure.post(f"{path}/{name}/register", API["resources"], {})
+            azure.post(f"{path}/{name}/register", arm_versions.RESOURCES, {})
         left = missing()
         for _ in range(REGISTRATION_POLLS if left else 0):
             time.sleep(REGISTRATION_POLL_SECONDS)
@@ -120,16 +107,18 @@ def _region(request: DeployRequest, azure: Azure) -> Iterator[Finding]:
     """What the region offers. A list that cannot be read is a note: the deployment itself will show."""
     web = f"/subscriptions/{request.subscription}/providers/Microsoft.Web"
     yield _listed(
-        lambda: azure.list(f"{web}/geoRegions", API["web"], sku="FlexConsumption"),
+        lambda: azure.list(f"{web}/geoRegions", arm_versions.WEB, sku="FlexConsumption"),
         lambda listed: preflight_subscription.region(listed, request.location),
     )
     stacks = f"/providers/Microsoft.Web/locations/{request.location}/functionAppStacks"
     yield _listed(
-        lambda: azure.list(stacks, API["web"], stack="python", removeDeprecatedStacks="true"),
+        lambda: azure.list(stacks, arm_versions.WEB, stack="python", removeDeprecatedStacks="true"),
         lambda listed: preflight_subscription.python_version(listed, request.python_version),
     )
     yield _listed(
-        lambda: azure.list(f"/subscriptions/{request.subscription}/providers/Microsoft.Storage/skus", API["storage"]),
+        lambda: azure.list(
+            f"/subscriptions/{request.subscription}/providers/Microsoft.Storage/skus", arm_versions.STORAGE
+        ),
         lambda listed: preflight_subscription.storage_sku(listed, request),
     )
 
@@ -145,22 +134,22 @@ def _listed(read: Callable[[], Sequence[Json]], judge: Callable[[Sequence[Json]]
 
 def _group(request: DeployRequest, azure: Azure) -> Finding:
     path = group_id(request.subscription, request.group)
-    group = azure.get(path, API["resources"])
-    resources = azure.list(f"{path}/resources", API["resources"]) if group else []
+    group = azure.get(path, arm_versions.RESOURCES)
+    resources = azure.list(f"{path}/resources", arm_versions.RESOURCES) if group else []
     return preflight_subscription.resource_group(group, resources, request)
 
 
 def _foundry(wanted: Project, azure: Azure) -> Generator[Finding, None, str]:
     """Yield the findings and return the principal id of the project's identity."""
-    account = azure.get(wanted.account_id, API["foundry"])
+    account = azure.get(wanted.account_id, arm_versions.FOUNDRY)
     if account is None:
         found_ids = azure.find_resources(wanted.account, "Microsoft.CognitiveServices/accounts")
         variable = "FOUNDRY" if wanted.is_first else ""
         yield preflight_resources.not_found("foundry", variable, wanted.account, found_ids)
         return ""
-    project = azure.get(wanted.id, API["foundry"])
+    project = azure.get(wanted.id, arm_versions.FOUNDRY)
     if project is None:
-        projects = azure.list(f"{wanted.account_id}/projects", API["foundry"])
+        projects = azure.list(f"{wanted.account_id}/projects", arm_versions.FOUNDRY)
         names = ", ".join(item["name"].rpartition("/")[2] for item in projects) or "none"
         message = f"{wanted.account} has no project {wanted.name}; it has: {names}"
         fix = "azd env set FOUNDRY_PROJECT_NAME <one of them>" if wanted.is_first else "correct MORE_PROJECT_IDS"
@@ -172,7 +161,7 @@ def _foundry(wanted: Project, azure: Azure) -> Generator[Finding, None, str]:
 
 def _registry(request: DeployRequest, principals: Sequence[str], agents: Agents, azure: Azure) -> Iterator[Finding]:
     source = request.registry
-    resource = azure.get(source.id, API["registry"])
+    resource = azure.get(source.id, arm_versions.REGISTRY)
     if resource is None:
         yield _absent(source, request, azure)
         return
@@ -180,10 +169,8 @@ def _registry(request: DeployRequest, principals: Sequence[str], agents: Agents,
     for project, principal in zip(request.projects, principals, strict=True):
         if not principal:
             continue
-        path = f"{source.id}/providers/Microsoft.Authorization/roleAssignments"
-        condition = {"$filter": f"principalId eq '{principal}'"}
-        assignments = azure.list(path, API["authorization"], **condition)
-        yield preflight_resources.project_pull(assignments, resource, ROLES, project, request)
+        assignments = azure.role_assignments(source.id, principal)
+        yield preflight_resources.project_pull(assignments, resource, project, request)
     followed = [agent.repository for agent in agents.agents.values()]
     try:
         listed = azure.repositories(resource["properties"].get("loginServer") or f"{source.name}.azurecr.io")
@@ -196,13 +183,13 @@ def _registry(request: DeployRequest, principals: Sequence[str], agents: Agents,
 
 
 def _vault(source: Source, request: DeployRequest, azure: Azure) -> Iterator[Finding]:
-    resource = azure.get(source.id, API["vault"])
+    resource = azure.get(source.id, arm_versions.KEY_VAULT)
     if resource is None:
         yield _absent(source, request, azure)
         return
     yield from preflight_resources.vault(resource, source, request)
     for name in request.secret_names if source.is_first else ():
-        found = azure.get(f"{request.vault.id}/secrets/{name}", API["vault"])
+        found = azure.get(f"{request.vault.id}/secrets/{name}", arm_versions.KEY_VAULT)
         yield preflight_resources.secret(found, name, request)
 
 
@@ -211,7 +198,7 @@ def _absent(source: Source, request: DeployRequest, azure: Azure) -> Finding:
     if source.created:
         provider = source.type.partition("/")[0]
         path = f"/subscriptions/{request.subscription}/providers/{provider}/checkNameAvailability"
-        answer = azure.post(path, NAME_CHECK_API[source.kind], {"name": source.name, "type": source.type})
+        answer = azure.post(path, NAME_CHECK_VERSIONS[source.kind], {"name": source.name, "type": source.type})
         return preflight_subscription.name_available(answer, source)
     found_ids = azure.find_resources(source.name, source.type)
     variable = source.kind if source.is_first else ""
@@ -219,12 +206,14 @@ def _absent(source: Source, request: DeployRequest, azure: Azure) -> Finding:
 
 
 def _rights(request: DeployRequest, azure: Azure) -> Iterator[Finding]:
-    group_exists = azure.get(group_id(request.subscription, request.group), API["resources"]) is not None
+    group_exists = azure.get(group_id(request.subscription, request.group), arm_versions.RESOURCES) is not None
 
     missing: list[Finding] = []
     for scope, actions in preflight_rights.needed_actions(request, group_exists).items():
         try:
-            permissions = azure.list(f"{scope}/providers/Microsoft.Authorization/permissions", API["authorization"])
+            permissions = azure.list(
+                f"{scope}/providers/Microsoft.Authorization/permissions", arm_versions.AUTHORIZATION
+            )
         except PermanentError as failure:
             missing.append(note("rights", f"your rights at {scope} could not be read: {explain(failure)[0]}"))
             continue

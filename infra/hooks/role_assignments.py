@@ -88,6 +88,11 @@ def _for_system_topics(request: DeployRequest, storage: str) -> Iterator[RoleAss
         yield RoleAssignment("deadLetterWriter", topic, f"{storage}/blobServices/default/containers/deadletters")
 
 
+def custom_role_name(request: DeployRequest) -> str:
+    """The name of the role that FOUNDRY_ROLE=versions creates."""
+    return f"{ROLES['agentVersions']['role']} ({request.label})"
+
+
 def assignment_command(assignment: RoleAssignment) -> str:
     """The az command that creates the assignment."""
     assignee = f"--assignee-object-id {assignment.principal}"

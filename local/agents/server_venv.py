@@ -68,11 +68,11 @@ def _install(folder: Path, report: Callable[[str], None]) -> None:
             only_uv.flush()
             _run([*pip, *options, "-r", only_uv.name])
         try:
-            report("downloading")
+            report("Microsoft's server for agents: downloading, which takes some seconds")
             uv = [str(folder / "bin" / "uv"), "pip", "install", "--python", str(folder / "bin" / "python")]
             _run([*uv, "--quiet", "--no-config", "--no-deps", "--require-hashes", "-r", str(LOCK_FILE)])
         except ServerVenvError:  # uv does not read pip's configuration, which may name another index
-            report("downloading with pip")
+            report("Microsoft's server for agents: downloading with pip")
             _run([*pip, *options, "-r", str(LOCK_FILE)])
     except OSError as error:
         raise ServerVenvError(f"Microsoft's server for agents could not be installed: {error}") from error

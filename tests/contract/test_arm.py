@@ -228,9 +228,16 @@ async def test_an_event_subscription_that_loses_events_delivers_elsewhere_or_is_
     assert "undeliverable events are lost" in check.detail
     delivery = {"destination": {"endpointType": "StorageQueue", "properties": {"queueName": "another"}}}
     doctor.change(SUBSCRIPTION, {"properties": {"deliveryWithResourceIdentity": delivery}})
-    assert "pushes do not reach the app" in (await doctor.problems())["event subscription of the registry"].detail
+    assert "no event reaches the app" in (await doctor.problems())["event subscription of the registry"].detail
     doctor.change(SUBSCRIPTION, None)
-    assert "pushes do not reach the app" in (await doctor.problems())["event subscription of the registry"].detail
+    assert "no event reaches the app" in (await doctor.problems())["event subscription of the registry"].detail
+
+
+async def test_a_subscription_of_the_vault_that_loses_events_of_a_secret_names_the_secret(doctor: Doctor) -> None:
+    name, subscription = "event subscription of the vault", f"{VAULT_TOPIC}/eventSubscriptions/slipway"
+    assert "every secret" in (await doctor.checks())[name].detail
+    doctor.change(subscription, {"properties": {"filter": {"subjectBeginsWith": "another-"}}})
+    assert (await doctor.problems())[name].detail == "its filter on the subject excludes hello-key"
 
 
 async def test_a_resource_that_cannot_be_read_is_not_called_wrong(doctor: Doctor) -> None:

@@ -20,8 +20,8 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from core.model import Answer, Definition, Failure, Routing, SecretValue, Status
 from handlers.gateways.errors import TOO_MANY_VERSIONS, PermanentError, TransientError
-from handlers.gateways.foundry.calls import PAGE_SIZE
 from handlers.gateways.foundry.client import AzureFoundry
+from handlers.gateways.foundry.plain_json import PAGE_SIZE
 from handlers.gateways.in_memory.clock import ManualClock
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.gateways.interfaces import DeleteResult, Foundry

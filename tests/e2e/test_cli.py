@@ -73,11 +73,18 @@ def document(running: StackClient, *arguments: str, code: int = 0) -> Any:
     return validated(arguments[0], slipway(running, *arguments, "--json", code=code))
 
 
+def wait_for_approval(running: StackClient) -> str:
+    """Version 1 waits for its approval, whichever test runs first; returns the digest of its image."""
+    digest = running.push("agents/billing", "v1", "one")
+    eventually(lambda: running.journal("APPROVAL_WAITING"), "version 1 waits")
+    return digest
+
+
 def test_the_commands_print_json(running: StackClient) -> None:
     (refused,) = document(running, "approve", AGENT, "--version", "1", code=4)
     assert (refused["reason"], refused["detail"]) == ("NOTHING_TO_APPROVE", "no version waits")
     (paused,) = document(running, "pause", AGENT, "--why", "lunch", "--until", "1h")
-    author = "app 00000000-0000-0000-0000-0000000000aa (principal-of-the-app)"
+    author = "you@laptop (your-object-id)"
     assert (paused["reason"], paused["pause"]["by"], paused["pause"]["why"]) == ("PAUSED", author, "lunch")
     assert document(running, "resume", AGENT)[0]["reason"] == "UNPAUSED"
     assert document(running, "validate", str(running.folder / "agents.yaml"))["errors"] == []
@@ -85,8 +92,7 @@ def test_the_commands_print_json(running: StackClient) -> None:
 
 
 def test_a_live_plan_sends_only_reads_to_foundry(running: StackClient) -> None:
-    digest = running.push("agents/billing", "v1", "one")
-    eventually(lambda: running.journal("APPROVAL_WAITING"), "version 1 waits")
+    digest = wait_for_approval(running)
     before = len(running.get("foundry", "/_local/requests"))
     plan = json.loads(slipway(running, "plan", AGENT, "--image", f"agents/billing@{digest}", "--json"))
     assert [step["reason"] for step in plan["steps"]] == ["SAME_PUSH", "APPROVAL_WAITING"]
@@ -214,6 +220,7 @@ def test_replay_publishes_to_a_custom_topic(running: StackClient, tmp_path: Path
 
 
 def test_doctor_finds_a_fault_and_continues_after_a_refusal(running: StackClient) -> None:
+    wait_for_approval(running)
     registry = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/local/providers"
     registry += "/Microsoft.ContainerRegistry/registries/demo"
     off = {"properties": {"policies": {"azureADAuthenticationAsArmPolicy": {"status": "disabled"}}}}
@@ -233,6 +240,7 @@ def test_doctor_finds_a_fault_and_continues_after_a_refusal(running: StackClient
 
 
 def test_what_a_user_changes_is_printed_as_fields(running: StackClient) -> None:
+    wait_for_approval(running)
     digest = f"sha256:{'a' * 64}"
     (hold,) = document(running, "hold", AGENT, "--digest", digest, "--why", "a rumour")[0]["holds"]
     assert (hold["digest"], hold["detail"], hold["until"]) == (digest, "a rumour", None)

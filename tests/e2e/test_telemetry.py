@@ -81,9 +81,8 @@ def trace_of(running: StackClient, digest: str) -> list[Item]:
 
 
 def without_idle_releases(trace: list[Item]) -> list[Item]:
-    """Leave out releases without a decision: the timer requested them, and they found the lease taken."""
-    dropped = {key for key, item in spans(trace).items() if name(item) == "release" and
-               attributes(item).get("slipway.reason") is None}  # fmt: skip
+    """Leave out messages that found the lease taken: the timer sent them."""
+    dropped = {key for key, item in spans(trace).items() if name(item) == "lease_taken"}
     while below := {key for key, item in spans(trace).items() if parent(item) in dropped} - dropped:
         dropped |= below
     return [item for item in trace if not {parent(item), item["data"]["baseData"].get("id")} & dropped]

@@ -159,7 +159,7 @@ STORAGE: Calls = {
         "a", lambda desired: DesiredState(generation=desired.generation + 1)
     ),
     "acquire_lease": lambda: STATE_STORE.acquire_lease("a"),
-    "list_agents": lambda: STATE_STORE.list_agents(frozenset({"open", "due"})),
+    "list_agents": lambda: STATE_STORE.list_agents(unfinished=True),
     "list_desired": STATE_STORE.list_desired,
     "read_marker": lambda: STATE_STORE.read_marker("deployed"),
     "write_marker": lambda: STATE_STORE.write_marker("deployed", "0" * 64),

@@ -132,10 +132,10 @@ async def test_an_answer_of_the_queue_that_is_not_xml_is_transient(body: bytes) 
 
 
 @pytest.mark.parametrize("generation", ["", "x", "3.5"])
-async def test_an_agent_with_malformed_metadata_is_listed_as_open(generation: str) -> None:
+async def test_an_agent_with_malformed_metadata_is_listed_as_unfinished(generation: str) -> None:
     listed = services.LISTING.format(generation, "3", "ended")
     services.HTTP.answers = [Answer(200, (("Content-Type", "application/xml"),), listed.encode())] * 2
-    assert await services.STATE_STORE.list_agents(frozenset({"open"})) == ["a"]
+    assert await services.STATE_STORE.list_agents(unfinished=True) == ["a"]
 
 
 class Throttled(InMemoryFoundry):

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from core.agents_file.loader import load_agents
 from core.events import IMAGE_PUSHED, SECRET_NEW_VERSION
 from infra.hooks import event_subscriptions, postdeploy, preflight_settings, prepackage, smoke
 from infra.hooks.deploy_request import from_env
 from infra.hooks.findings import Finding
+from infra.hooks.preflight_agents import agents_against_rights
 from infra.hooks.role_assignments import ROLES, role_assignments
 from local.arm_lists import PROVIDERS
 from local.registry.repository import Repository
@@ -838,3 +840,23 @@ def test_a_python_that_is_too_old_is_named_before_anything_is_imported(hook: str
     done = subprocess.run([sys.executable, "-c", start], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 1
     assert done.stderr.startswith("Slipway's hooks need Python 3.11 or newer, and the first one on the PATH is 3.10:")
+
+
+@pytest.mark.parametrize(
+    ("key", "extra"),
+    [
+        ("verify", "release: {verify: {ask: ping, expect: pong}}"),
+        ("evaluate", "release: {evaluate: {dataset: rows.jsonl, criteria: {expect: {pass_rate: 1}}}}"),
+        ("check", "release: {check: {ask: ping, expect: pong}}"),
+        ("tools", "tools: [{type: code_interpreter}]"),
+    ],
+)
+def test_what_the_role_versions_does_not_cover_is_refused_before_the_deployment(key: str, extra: str) -> None:
+    text = f"agents: {{hello-agent: {{repository: agents/hello, {extra}}}}}"
+    agents = load_agents(text.encode(), lambda _: b'{"ask": "ping", "expect": "pong"}\n')
+    first = next(iter(agents_against_rights(from_env({"FOUNDRY_ROLE": "versions"}), agents)))
+    assert (first.level, first.message) == (
+        "error",
+        f"agent hello-agent has {key}, which FOUNDRY_ROLE=versions does not cover",
+    )
+    assert [finding.level for finding in agents_against_rights(from_env({}), agents)] == ["ok"]

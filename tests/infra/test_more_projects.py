@@ -252,3 +252,9 @@ def test_predown_deletes_what_was_added(more: Cloud, failed: bool) -> None:
     assert code == 0
     for path in (TOPIC, of_app["id"], pull["id"], f"{TOPIC}/eventSubscriptions/slipway-abc-queue"):
         assert not more.exists(path), path
+
+
+@pytest.mark.parametrize("value", ["nonsense", "{}", "[1]", '["eu-principal"', "[" * 9999])
+def test_an_output_that_somebody_broke_ends_the_hook_with_one_line(value: str) -> None:
+    with pytest.raises(SystemExit, match=r"^SLIPWAY_MORE_PROJECT_PRINCIPAL_IDS is not a JSON array .* azd env refresh"):
+        from_env({"MORE_PROJECT_IDS": PROJECT, "SLIPWAY_MORE_PROJECT_PRINCIPAL_IDS": value})

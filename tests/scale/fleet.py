@@ -40,7 +40,7 @@ from tests.simulation.virtual_time import START, VirtualClock
 SETTINGS = Settings.from_env(ENVIRONMENT)
 QUEUES = json.loads((Path(__file__).resolve().parents[2] / "host.json").read_text())["extensions"]["queues"]
 MAX_CONCURRENT_RELEASES = QUEUES["newBatchThreshold"] + QUEUES["batchSize"] // 2
-"""Of one instance under load; the number swings by half a batch, because the host takes whole batches."""
+"""Of one instance under load, on average; the number swings by half a batch, as the host takes whole batches."""
 FOUNDRY_SECONDS, STORAGE_SECONDS = 0.1, 0.02
 RETRY_AFTER = 60.0
 """Seconds until a message that failed is visible again (host.json)."""

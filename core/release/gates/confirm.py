@@ -10,7 +10,7 @@ from core.model import Status, Version
 from core.reasons import Reason
 from core.release import transitions
 from core.release.actions import Action, ConfirmActive, EndRelease, Poll, UpdateState
-from core.release.inputs import NOT_READ, DecisionInput, Definition
+from core.release.inputs import NOT_READ, DecisionInput, Resolution
 from core.state.release import Phase, ReleaseState
 
 
@@ -21,7 +21,7 @@ def confirm(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Action | N
 
 
 def after_confirm(
-    release: ReleaseState, version: Version | None, now: datetime, definition: Definition = NOT_READ
+    release: ReleaseState, version: Version | None, now: datetime, definition: Resolution = NOT_READ
 ) -> Action:
     """What the second read leads to; ``definition`` is the release's, where it was read."""
     if version is None or version.status is not Status.ACTIVE:
@@ -33,7 +33,7 @@ def after_confirm(
     return EndRelease(reason, transitions.ended(release, reason, now, mismatch), mismatch)
 
 
-def _mismatch(release: ReleaseState, version: Version, definition: Definition) -> str | None:
+def _mismatch(release: ReleaseState, version: Version, definition: Resolution) -> str | None:
     """How the candidate differs from what was asked for, or None; the platform may have added variables."""
     if version.image != release.image:
         return f"image {version.image} instead of {release.image}"

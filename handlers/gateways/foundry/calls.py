@@ -10,34 +10,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from azure.core.exceptions import AzureError
 
 from core.model import Definition
-from handlers.gateways.azure_http import MAX_CALL_SECONDS, NO_REDIRECT, NO_TRACE, UNREADABLE_ANSWER
+from handlers.gateways.azure_http import MAX_CALL_SECONDS, NO_REDIRECT, UNREADABLE_ANSWER
 from handlers.gateways.clock import Clock
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
 from handlers.gateways.foundry.errors import SERVICE, read_failed, write_failed
-from handlers.gateways.foundry.plain_json import drop_cursor, parsed_body
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 
 if TYPE_CHECKING:
     from azure.core.async_paging import AsyncItemPaged
-    from azure.core.pipeline import PipelineResponse
 
 T = TypeVar("T")
 
 ONCE: dict[str, Any] = {"retry_total": 0, **NO_REDIRECT}
 """azure-core repeats a POST on 500, 503, 504 and on any Retry-After: a second create is a second version."""
-PAGE_SIZE = 100
 MAX_PAGES = 150
 """Of 100 items. Foundry keeps 1,000 versions of an agent, so that a longer list is one that does not end."""
-
-
-def _drop_cursor_of_last_page(response: PipelineResponse[Any, Any]) -> None:
-    body = parsed_body(response)
-    if body is not None:
-        drop_cursor(body)
-
-
-LIST_PAGES: dict[str, Any] = {"limit": PAGE_SIZE, "raw_response_hook": _drop_cursor_of_last_page, **NO_TRACE}
-"""Options of a list of the SDK."""
 
 
 class FoundryCalls:

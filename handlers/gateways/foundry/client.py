@@ -14,7 +14,7 @@ from handlers.gateways.azure_http import CLIENT_OPTIONS, NO_REDIRECT, NO_TRACE, 
 from handlers.gateways.clock import Clock, SystemClock
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.foundry import evaluations, invoke, mapping, session_logs, toolboxes
-from handlers.gateways.foundry.calls import LIST_PAGES, ONCE, FoundryCalls
+from handlers.gateways.foundry.calls import ONCE, FoundryCalls
 from handlers.gateways.foundry.errors import is_not_found
 from handlers.gateways.foundry.plain_json import PLAIN_BODY, plain_items
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
@@ -53,7 +53,7 @@ class AzureFoundry:
 
     async def list_agents(self) -> Sequence[str]:
         agents = (await self._client.get()).agents
-        options: dict[str, Any] = {"order": "asc", **LIST_PAGES, **plain_items()}
+        options: dict[str, Any] = {"order": "asc", **plain_items()}
         names = await self._calls.read_pages("list agents", lambda: agents.list(**options), mapping.hosted_name_of)
         return sorted(filter(None, names))
 
@@ -77,7 +77,7 @@ class AzureFoundry:
 
     async def list_versions(self, agent: str) -> Sequence[Version]:
         agents = (await self._client.get()).agents
-        options: dict[str, Any] = {"order": "asc", **LIST_PAGES, **plain_items()}
+        options: dict[str, Any] = {"order": "asc", **plain_items()}
         what = f"list versions of {agent}"
         return _ordered(
             await self._calls.read_pages(what, lambda: agents.list_versions(agent, **options), mapping.version_of)

@@ -16,7 +16,7 @@ from core.agents_file.spec import Probe
 from core.model import Answer
 from handlers.gateways.azure_http import NO_TRACE, UNREADABLE_ANSWER
 from handlers.gateways.errors import TransientError
-from handlers.gateways.foundry.answers import answer_head, read_answer, refused_session
+from handlers.gateways.foundry.answers import MAX_ANSWER_BYTES, answer_head, read_answer, refused_session
 from handlers.gateways.foundry.calls import ONCE
 from handlers.gateways.foundry.errors import SERVICE, write_failed
 from handlers.redaction import foreign_answer
@@ -24,7 +24,6 @@ from handlers.redaction import foreign_answer
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
 
-MAX_ANSWER_BYTES = 1_000_000
 MAX_CONNECT_SECONDS = 5.0
 
 

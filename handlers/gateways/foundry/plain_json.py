@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from handlers.gateways.azure_http import NO_TRACE
+
 if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
 
     Response = PipelineResponse[Any, Any]
 
+PAGE_SIZE = 100
 BODY = "slipway.body"
 """The key of the body in the context of a response."""
 
 
-def parsed_body(response: Response) -> dict[str, Any] | None:
+def _parsed_body(response: Response) -> dict[str, Any] | None:
     """The parsed body that the SDK uses too; None for an error, and for JSON that is not an object."""
     answer = response.http_response
     body = answer.json() if answer.status_code in (200, 201) else None
@@ -26,7 +29,7 @@ def parsed_body(response: Response) -> dict[str, Any] | None:
 
 
 def _take_body(response: Response) -> None:
-    body = parsed_body(response)
+    body = _parsed_body(response)
     if body is not None:
         response.context[BODY] = dict(body)
         body.clear()
@@ -49,23 +52,17 @@ def plain_items() -> dict[str, Any]:
 
     def take(response: Response) -> None:
         page.clear()
-        body = parsed_body(response)
-        if body is not None:
-            drop_cursor(body)
-            if isinstance(body.get("data"), list):
-                page.extend(body["data"])
-                body["data"] = []
+        body = _parsed_body(response)
+        if body is None:
+            return
+        if body.get("has_more") is False:
+            # Foundry's last page has a last_id too: azure-ai-projects 2.10.0 would ask for one more page
+            body["last_id"] = None
+        if isinstance(body.get("data"), list):
+            page.extend(body["data"])
+            body["data"] = []
 
     def give(models: list[Any]) -> list[Any]:
         return models or [*page]
 
-    return {"raw_response_hook": take, "cls": give}
-
-
-def drop_cursor(body: dict[str, Any]) -> None:
-    """Foundry's last page has a ``last_id`` and ``has_more: false``; azure-ai-projects 2.10.0 would ask for one more.
-
-    The SDK takes the cursor from the same parsed body.
-    """
-    if body.get("has_more") is False:
-        body["last_id"] = None
+    return {"limit": PAGE_SIZE, "raw_response_hook": take, "cls": give, **NO_TRACE}

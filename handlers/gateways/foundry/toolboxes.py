@@ -7,12 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from core.model import Toolbox, is_version_number
 from core.prune.toolboxes import ToolboxVersion
-from handlers.gateways.foundry.calls import LIST_PAGES, ONCE, FoundryCalls
+from handlers.gateways.foundry.calls import ONCE, FoundryCalls
 from handlers.gateways.foundry.mapping import time_of
+from handlers.gateways.foundry.plain_json import PLAIN_BODY, plain_items
 
 if TYPE_CHECKING:
     from azure.ai.projects.aio import AIProjectClient
@@ -42,14 +44,17 @@ async def ensure_toolbox(
     if version is None or not (tools_hash == version.tools_hash or version.tools == desired):
         body = {"tools": desired, "metadata": {TOOLS_HASH: tools_hash}}
         what = f"create a version of toolbox {name}"
-        version = await calls.send_once(what, lambda: client.toolboxes.create_version(name, body, **ONCE), _version)
+        version = await calls.send_once(
+            what, lambda: client.toolboxes.create_version(name, body, **PLAIN_BODY, **ONCE), _version
+        )
     return Toolbox(name, version.number, f"{project}/toolboxes/{name}/versions/{version.number}/mcp?api-version=v1")
 
 
 async def list_toolbox_versions(client: AIProjectClient, calls: FoundryCalls, name: str) -> list[ToolboxVersion]:
     """Every version with what pruning needs to know; empty where the toolbox does not exist."""
     what = f"get toolbox {name}"
-    default = await calls.read(what, lambda: client.toolboxes.get(name), lambda body: str(body.get("default_version")))
+    get = partial(client.toolboxes.get, name, **PLAIN_BODY)
+    default = await calls.read(what, get, lambda body: str(body.get("default_version")))
     return [
         ToolboxVersion(version.number, version.created_at, version.tools_hash is not None, version.number == default)
         for version in await _list_newest_first(client, calls, name)
@@ -58,12 +63,11 @@ async def list_toolbox_versions(client: AIProjectClient, calls: FoundryCalls, na
 
 async def _list_newest_first(client: AIProjectClient, calls: FoundryCalls, name: str) -> list[_Version]:
     what = f"list versions of toolbox {name}"
-    versions = await calls.read_pages(what, lambda: client.toolboxes.list_versions(name, **LIST_PAGES), _version)
+    versions = await calls.read_pages(what, partial(client.toolboxes.list_versions, name, **plain_items()), _version)
     return sorted(versions, key=lambda version: int(version.number), reverse=True)
 
 
-def _version(answer: Any) -> _Version:
-    body = answer.as_dict()
+def _version(body: Mapping[str, Any]) -> _Version:
     number = str(body["version"])
     if not is_version_number(number):
         raise ValueError("a toolbox version without a number")

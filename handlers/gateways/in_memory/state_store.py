@@ -61,11 +61,11 @@ class InMemoryStateStore:
         record.lease_id, record.lease_ends = next(self._lease_ids), now + LEASE_SECONDS
         return InMemoryLease(record, self.clock, now)
 
-    async def read_marker(self, what: str) -> str:
-        return self.markers.get(what, "")
+    async def read_marker(self, name: str) -> str:
+        return self.markers.get(name, "")
 
-    async def write_marker(self, what: str, value: str) -> None:
-        self.markers[what] = value
+    async def write_marker(self, name: str, value: str) -> None:
+        self.markers[name] = value
 
     async def lock(self, name: str) -> InMemoryLock | None:
         now = self.clock.monotonic()
@@ -74,8 +74,9 @@ class InMemoryStateStore:
         self.locks[name] = now + LEASE_SECONDS
         return InMemoryLock(self.locks, name)
 
-    async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
-        return sorted(agent for agent in self.desired.keys() | self.releases.keys() if self._state(agent) in states)
+    async def list_agents(self, *, unfinished: bool = False) -> Sequence[str]:
+        agents = self.desired.keys() | self.releases.keys()
+        return sorted(agent for agent in agents if not unfinished or self._is_unfinished(agent))
 
     async def list_desired(self) -> Mapping[str, DesiredSummary]:
         agents = self.desired.keys() | self.releases.keys()
@@ -84,13 +85,11 @@ class InMemoryStateStore:
     def _release(self, agent: str) -> ReleaseState:
         return self.releases[agent].state if agent in self.releases else ReleaseState()
 
-    def _state(self, agent: str) -> str:
+    def _is_unfinished(self, agent: str) -> bool:
         desired, release = self.desired.get(agent, DesiredState()), self._release(agent)
-        if desired.generation > release.observed_generation:
-            return "due" if desired.not_before else "open"
+        is_open = desired.generation > release.observed_generation or release.blob_state == "open"
         starts = release.secret_due is not None and release.secret_due <= self.clock.now()
-        is_due = starts or bool(desired.waiting)
-        return "due" if is_due and release.blob_state == "ended" else release.blob_state
+        return is_open or starts or bool(desired.waiting)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from handlers.gateways.storage.account import error_code, is_from_storage, trans
 LEASE_SECONDS = 60
 MAX_CACHED_CLIENTS = 512
 """Two for each of 200 agents and some: building a client for each read was a fifth of the cost of all reads."""
-MAX_KEPT_BLOBS = 512
+MAX_CACHED_BLOBS = 512
 """Of some kB each."""
 WRITE_ID = "write"
 """The metadata key with the id of the last write."""
@@ -39,26 +39,26 @@ class Blob:
 class BlobContainer:
     """The blobs of one container; each method raises TransientError or PermanentError.
 
-    Those below the prefix ``kept`` are remembered: a lease says which ETag its blob has, and a blob with that ETag need
+    Those below ``cached_prefix`` are cached: a lease says which ETag its blob has, so that a blob with that ETag need
     not be read again.
     """
 
-    def __init__(self, container: ContainerClient, kept: str) -> None:
+    def __init__(self, container: ContainerClient, cached_prefix: str) -> None:
         self._container = container
         self._blob = lru_cache(maxsize=MAX_CACHED_CLIENTS)(container.get_blob_client)
-        self._prefix = kept
-        self._kept = OrderedDict[str, Blob]()
+        self._cached_prefix = cached_prefix
+        self._cached = OrderedDict[str, Blob]()
 
-    def kept(self, name: str) -> Blob | None:
+    def cached(self, name: str) -> Blob | None:
         """The blob as this process read or wrote it last; somebody else may have written it since."""
-        return self._kept.get(name)
+        return self._cached.get(name)
 
-    def _keep(self, name: str, blob: Blob | None) -> Blob | None:
-        self._kept.pop(name, None)
-        if blob is not None and name.startswith(self._prefix):
-            self._kept[name] = blob
-        while len(self._kept) > MAX_KEPT_BLOBS:
-            self._kept.popitem(last=False)
+    def _cache(self, name: str, blob: Blob | None) -> Blob | None:
+        self._cached.pop(name, None)
+        if blob is not None and name.startswith(self._cached_prefix):
+            self._cached[name] = blob
+        while len(self._cached) > MAX_CACHED_BLOBS:
+            self._cached.popitem(last=False)
         return blob
 
     async def read(self, name: str) -> Blob | None:
@@ -68,10 +68,10 @@ class BlobContainer:
                 stream = await self._blob(name).download_blob(**NO_TRACE)
                 properties = stream.properties
                 write_id = (properties.metadata or {}).get(WRITE_ID, "")
-                return self._keep(name, Blob(await stream.readall(), properties.etag, write_id))
+                return self._cache(name, Blob(await stream.readall(), properties.etag, write_id))
             except ResourceNotFoundError as error:
                 if is_from_storage(error):
-                    return self._keep(name, None)
+                    return self._cache(name, None)
                 raise
 
     async def write(
@@ -97,7 +97,7 @@ class BlobContainer:
             if (stored := await self._etag_of_write(name, write_id)) is None:
                 raise
         if stored is not None:
-            self._keep(name, Blob(data, stored, write_id))
+            self._cache(name, Blob(data, stored, write_id))
         return stored
 
     async def _upload(self, name: str, data: bytes, write_id: str, options: Mapping[str, Any]) -> str | None:

@@ -6,13 +6,13 @@ import json
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from handlers.gateways.errors import STORAGE, PermanentError
+from handlers.gateways.errors import STORAGE, UNREADABLE_CONTENT, PermanentError
 
 SCHEMA = 1
-MAX_REMEMBERED = 64
-"""States, of which a release reads each several times in a row: those of 32 releases at once, and some."""
+MAX_REMEMBERED = 96
+"""States, of which a release reads each several times in a row: those of 64 releases at once, and some."""
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Codec(Generic[T]):
             return self._decoded(data)
         except _SchemaError as error:
             raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} has {error}") from error
-        except (ValueError, ValidationError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        except UNREADABLE_CONTENT as error:
             raise PermanentError(STORAGE, "STATE_UNREADABLE", f"{blob} is not a state that Slipway wrote") from error
 
     def _decode(self, data: bytes) -> T:
@@ -83,5 +83,5 @@ def read_text_value(data: bytes) -> str:
     """The value of a marker; what cannot be read counts as never written, and the next write replaces it."""
     try:
         return str(json.loads(data)["value"])
-    except (ValueError, LookupError, TypeError, RecursionError):
+    except UNREADABLE_CONTENT:
         return ""

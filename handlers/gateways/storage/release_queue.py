@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
@@ -14,9 +13,6 @@ from core.release.message import ReleaseMessage
 from core.timing import MAX_MESSAGE_DELAY
 from handlers.gateways.azure_http import NO_TRACE
 from handlers.gateways.storage.account import StorageAccount, translate_errors
-
-if TYPE_CHECKING:
-    from azure.storage.queue.aio import QueueClient
 
 
 class StorageReleaseQueue:
@@ -44,24 +40,27 @@ class StorageReleaseQueue:
 
     async def enqueue(self, agent: str, *, delay: float = 0, traceparent: str | None = None) -> None:
         """Put one message; its delay is rounded up to a second."""
-        await _send(self._account.queue(self.name), ReleaseMessage(agent, traceparent).to_json(), delay)
+        await send_text(self._account, self.name, ReleaseMessage(agent, traceparent).to_json(), delay)
 
 
 class StorageCommitStatusQueue:
     """See the CommitStatusQueue protocol."""
 
-    def __init__(self, account: StorageAccount, name: str = "commit-statuses") -> None:
-        self.name = name
+    def __init__(self, account: StorageAccount) -> None:
         self._account = account
 
     async def enqueue(self, message: CommitStatusMessage, *, delay: float = 0) -> None:
         """Put one message; its delay is rounded up to a second."""
-        await _send(self._account.queue(self.name), message.to_json(), delay)
+        await send_text(self._account, "commit-statuses", message.to_json(), delay)
 
 
-async def _send(queue: QueueClient, text: str, delay: float) -> None:
-    hidden = math.ceil(min(delay, MAX_MESSAGE_DELAY.total_seconds()))
-    with translate_errors(f"send to the queue {queue.queue_name}"):
+async def send_text(account: StorageAccount, name: str, text: str, delay: float = 0) -> None:
+    """Put one message into a queue, hidden for a delay in seconds, and create a missing queue.
+
+    Raises TransientError or PermanentError.
+    """
+    queue, hidden = account.queue(name), math.ceil(min(delay, MAX_MESSAGE_DELAY.total_seconds()))
+    with translate_errors(f"send to the queue {name}"):
         try:
             await queue.send_message(text, visibility_timeout=hidden)
         except ResourceNotFoundError:

@@ -33,7 +33,7 @@ class BlobStateStore:
 
     def __init__(self, account: StorageAccount, clock: Clock, container: str = CONTAINER) -> None:
         self.container = container
-        self._blobs = BlobContainer(account.container(container), kept="release/")
+        self._blobs = BlobContainer(account.container(container), cached_prefix="release/")
         self._clock = clock
 
     async def get_desired(self, agent: str) -> DesiredState:
@@ -63,14 +63,14 @@ class BlobStateStore:
     async def acquire_lease(self, agent: str) -> BlobLease | None:
         name, empty = f"release/{agent}.json", ReleaseState()
         asked_at = self._clock.monotonic()
-        leasing = self._blobs.lease(name, RELEASE_CODEC.encode(empty), _metadata(empty))
-        if self._blobs.kept(name) is None:
+        leasing = self._blobs.lease(name, RELEASE_CODEC.encode(empty), _release_metadata(empty))
+        if self._blobs.cached(name) is None:
             lease, _ = await gather_two(leasing, self._read_early(name))
         else:
             lease = await leasing
         if lease is None:
             return None
-        blob = self._blobs.kept(name)
+        blob = self._blobs.cached(name)
         if blob is None or blob.etag != lease.etag:
             blob = await self._blobs.read(name)  # another process wrote it, or it was not there when it was read
         if blob is None:
@@ -97,10 +97,9 @@ class BlobStateStore:
         lease = await self._blobs.lease(path, json.dumps({"value": ""}).encode(), {})
         return BlobLock(path, lease) if lease else None
 
-    async def list_agents(self, states: frozenset[str]) -> Sequence[str]:
-        """A release is open, or due, also where the desired generation is newer, or a secret's start date has come."""
+    async def list_agents(self, *, unfinished: bool = False) -> Sequence[str]:
         listed, now = await self._list(), self._clock.now()
-        return sorted(name for name, metadata in listed.items() if _state(*metadata, now) in states)
+        return sorted(name for name, states in listed.items() if not unfinished or _is_unfinished(*states, now))
 
     async def list_desired(self) -> Mapping[str, DesiredSummary]:
         return {name: _summary(desired) for name, (desired, _) in (await self._list()).items()}
@@ -153,7 +152,7 @@ class BlobLease(BlobLock):
     async def write(self, release: ReleaseState) -> bool:
         """Store with the lease id *and* the ETag: storage takes a lease id alone again after the lease was released."""
         data = RELEASE_CODEC.encode(release, self._stored)
-        etag = await self._blobs.write(self._name, data, _metadata(release), self._etag, self._lease)
+        etag = await self._blobs.write(self._name, data, _release_metadata(release), self._etag, self._lease)
         if etag is None:
             return False
         self._state, self._stored, self._etag = release, data, etag
@@ -178,7 +177,6 @@ def _desired_metadata(desired: DesiredState) -> dict[str, str]:
     return {
         "generation": str(summary.generation),
         "push": summary.push,
-        "not_before": desired.not_before.isoformat() if desired.not_before else "",
         "waiting": str(len(desired.waiting) or ""),
     }
 
@@ -191,19 +189,16 @@ def _summary(desired: Metadata) -> DesiredSummary:
         return DesiredSummary()
 
 
-def _metadata(release: ReleaseState) -> dict[str, str]:
+def _release_metadata(release: ReleaseState) -> dict[str, str]:
     due = {"secret_due": release.secret_due.isoformat()} if release.secret_due else {}
     return {"state": release.blob_state, "observed_generation": str(release.observed_generation), **due}
 
 
-def _state(desired: Metadata, release: Metadata, now: datetime) -> str:
-    """What the metadata says; metadata that a person changed beyond reading counts as open."""
+def _is_unfinished(desired: Metadata, release: Metadata, now: datetime) -> bool:
+    """What the metadata says; metadata that a person changed beyond reading counts as unfinished."""
     try:
         has_pending = int(desired.get("generation", "0")) > int(release.get("observed_generation", "0"))
-        secret_due = datetime.fromisoformat(due) <= now if (due := release.get("secret_due")) else False
+        starts = datetime.fromisoformat(due) <= now if (due := release.get("secret_due")) else False
     except (ValueError, TypeError):
-        return "open"
-    if has_pending and desired.get("not_before"):
-        return "due"
-    state = "open" if has_pending else release.get("state", "ended")
-    return "due" if state == "ended" and (secret_due or desired.get("waiting")) else state
+        return True
+    return has_pending or starts or bool(desired.get("waiting")) or release.get("state", "ended") != "ended"

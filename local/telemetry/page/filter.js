@@ -3,7 +3,7 @@
 import { h, setText } from "./dom.js";
 import { tone } from "./store.js";
 
-export const STATES = [["bad", "failed"], ["warn", "needs a person"], ["good", "live"], ["on", "in progress"], ["calm", "other"]];
+export const STATES = [["bad", "failed"], ["warn", "waiting for a person"], ["good", "live"], ["on", "in progress"], ["calm", "other"]];
 const TYPING_MS = 100;
 /** Fields that a view can use; metrics have no reason. */
 const FIELDS = { board: ["agent", "state", "reason", "words"], releases: ["agent", "state", "reason", "words"], decisions: ["agent", "state", "reason", "words"], metrics: ["agent"] };

@@ -22,10 +22,12 @@ from handlers.gateways.errors import PermanentError, TransientError
         ),
         (
             TransientError("Foundry", "PROJECT_UNKNOWN", "read hello@eu: agents.yaml has no project eu"),
-            "put the project back under projects; where it is gone for good, delete desired/TARGET.json",
+            "put the project back under projects; where it is gone for good, see docs/reference/reasons/",
         ),
         (PermanentError("Foundry", "invalid_request", "no"), "Foundry: invalid_request: no"),
         (TransientError("Foundry", "unreachable", "get agent"), "does not answer"),
+        (TransientError("Foundry", "429", "get agent", throttled=True), "too many calls: ask again in a minute"),
+        (TransientError("Foundry", "429", "get agent", throttled=True, retry_after=20.0), "ask again in 20 s"),
     ],
 )
 def test_an_error_names_the_service_and_the_role(error: PermanentError | TransientError, text: str) -> None:

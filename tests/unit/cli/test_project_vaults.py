@@ -18,8 +18,8 @@ from cli.plan.planner import plan_live, plan_offline
 from cli.plan.recording_gateways import PlanKeyVault, PlanStateStore
 from cli.plan.snapshot import take_snapshot
 from core.model import Secret
+from handlers.agent_states import AgentStates
 from handlers.gateways.errors import TransientError
-from handlers.resume_releases.agent_states import AgentStates
 from tests.support.builders import secret_event
 from tests.support.projects_app import EU_VAULT, WITH_VAULT, ProjectsApp
 from tests.unit.cli.support import context_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from handlers.agent_states import AgentStates
 from handlers.gateways.errors import TransientError
-from handlers.resume_releases.agent_states import AgentStates
 from handlers.resume_releases.gone_images import MARKER, MAX_AGENTS, report_gone_images
 from handlers.resume_releases.run import resume_releases
 from handlers.telemetry.decision_log import DecisionLog

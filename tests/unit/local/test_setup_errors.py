@@ -97,9 +97,9 @@ def test_a_port_in_use_is_named() -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("agents:\n  a: [\n", r"line 3: this is not YAML"),
-        ("", r"line 1: the file is empty"),
-        ("agents: {x: {repository: 3}}", r"agents\.x\.repository, line 1: expected text, found 3"),
+        ("agents:\n  a: [\n", r"yaml:3: this is not YAML"),
+        ("", r"yaml:1: the file is empty"),
+        ("agents: {x: {repository: 3}}", r"yaml:1: agents\.x\.repository: expected text, found 3"),
         (None, r"No such file or directory"),
     ],
 )
@@ -129,7 +129,7 @@ def test_the_laptop_reads_agents_yaml_as_validate_does(tmp_path: Path) -> None:
 def test_a_stack_with_a_wrong_file_starts_nothing_and_says_what_is_wrong(tmp_path: Path) -> None:
     file = tmp_path / "agents.yaml"
     file.write_text("agents: {a: {repository: a, cpu: .inf}}")
-    with pytest.raises(PartExitedError, match=rf"^{file}: agents\.a\.cpu, line 1: write cores as a decimal number"):
+    with pytest.raises(PartExitedError, match=rf"^{file}:1: agents\.a\.cpu: write cores as a decimal number"):
         asyncio.run(Stack(Options(tmp_path / "local", file, free_ports=True)).up())
     assert not (tmp_path / "local").exists()
 
@@ -156,7 +156,7 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
     file.write_text("agents: {a: {repository: agents/a, memry: 4Gi}}")
     done = python("-m", "cli", "validate", str(file))
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{file}: agents.a.memry, line 1: unknown key; did you mean memory?")
+    assert done.stderr.startswith(f"{file}:1: agents.a.memry: unknown key; did you mean memory?")
 
 
 def test_an_undocumented_size_is_a_warning_and_not_an_error(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from local.images import push
 from local.registry.server import Registry
-from local.watch import last_push
+from local.watch import is_about, last_push
 
 
 async def test_it_finds_the_last_push_of_a_tag() -> None:
@@ -29,3 +31,23 @@ async def test_it_finds_the_last_push_of_a_tag() -> None:
         assert await last_push(address, "agents/hello") == second
     finally:
         await registry.stop()
+
+
+@pytest.mark.parametrize(
+    ("line", "repository", "shown"),
+    [
+        ({"reason": "LIVE", "agent": "greeter"}, "team/greeter", True),
+        ({"reason": "LIVE", "agent": "greeter@eu"}, "team/greeter", True),
+        ({"reason": "LIVE", "agent": "greeter-2"}, "team/greeter", False),
+        ({"reason": "POISONED", "repository": "team/greeter"}, "team/greeter", True),
+        ({"reason": "POISONED", "repository": "team/other"}, "team/greeter", False),
+        ({"reason": "CONFIG_INVALID", "repository": "team/greeter"}, "", True),
+        ({"reason": "CONFIG_INVALID"}, "team/greeter", True),
+        ({"reason": "PRUNED"}, "team/greeter", False),
+    ],
+)
+def test_it_shows_what_is_about_the_agent_and_what_keeps_its_events_from_it(
+    line: dict[str, str], repository: str, shown: bool
+) -> None:
+    assert is_about(line, "greeter", repository) is shown
+    assert is_about(line, "", repository)

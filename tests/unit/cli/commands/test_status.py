@@ -12,6 +12,7 @@ from cli.commands.digests import list_digests
 from cli.commands.prune import plan_and_prune
 from cli.commands.status import MAX_READ_IN_FULL, show_status
 from cli.commands.why import explain
+from cli.concurrency import MAX_CONCURRENT_READS
 from cli.exit_codes import DONE, SERVICE_ERROR
 from cli.release_status import release_status
 from cli.runner import CommandContext, CommandResult
@@ -113,6 +114,31 @@ async def test_an_agent_that_foundry_does_not_answer_for_is_shown_as_the_state_s
     assert second["not_read"] is None
     row = next(line for line in result.text.splitlines() if line.startswith(AGENT))
     assert row.split() == [AGENT, "1", "(v1)", "v1", "LIVE", "1", "min", "ago", "not", "read"]
+
+
+class OverloadedFoundry(InMemoryFoundry):
+    """Refuses every list of versions for ten minutes, and asks to come back in one."""
+
+    refusals = 0
+
+    async def list_versions(self, agent: str) -> Sequence[Version]:
+        self.refusals += 1
+        raise TransientError("Foundry", "429", f"list versions of {agent}", retry_after=60.0, throttled=True)
+
+
+@in_virtual_time
+async def test_nobody_waits_for_a_service_that_refuses_calls_for_a_minute() -> None:
+    app = App(kind=OverloadedFoundry)
+    names = [f"agent-{number}" for number in range(MAX_READ_IN_FULL)]
+    app.agents = load_agents(
+        "\n".join(["agents:", *(f"  {name}: {{repository: agents/{name}}}" for name in names)]).encode()
+    )
+    began = app.clock.now()
+    result = await show_status(context_of(app), None)
+    assert app.clock.now() - began < timedelta(seconds=10)
+    assert (result.exit_code, len(result.data)) == (SERVICE_ERROR, MAX_READ_IN_FULL)
+    assert {status["not_read"]["code"] for status in result.data} == {"429"}
+    assert app.foundry.refusals == MAX_CONCURRENT_READS, "those that were asked at once"  # type: ignore[attr-defined]
 
 
 async def test_a_plan_that_cannot_be_made_hides_no_other() -> None:

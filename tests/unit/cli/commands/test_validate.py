@@ -24,7 +24,7 @@ def test_a_freeze_that_is_over_is_a_mistake(
     with pytest.raises(typer.Exit) as ended:
         validate(file, schema=False, as_json=False)
     assert ended.value.exit_code == code
-    issue = f"{file}: agents.a.release.windows.freezes, line 4: ended 2025-12-25 00:00 UTC; remove it"
+    issue = f"{file}:4: agents.a.release.windows.freezes: ended 2025-12-25 00:00 UTC; remove it"
     assert capsys.readouterr().err.replace("\n", "") == (issue if code else "")
 
 

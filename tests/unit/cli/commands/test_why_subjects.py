@@ -10,8 +10,10 @@ import pytest
 
 from cli.commands.why import explain
 from cli.exit_codes import NOTHING_TO_DO, UsageError
+from core.reasons import Reason
 from handlers.events.broken_config import record_broken_config
 from handlers.poison import handle_poison_message
+from handlers.telemetry.decision_log import DecisionLog
 from tests.support.app import AGENT, REPOSITORY, App
 from tests.support.builders import push_data, push_event
 from tests.unit.cli.support import context_of, make_live, run
@@ -107,6 +109,34 @@ async def test_a_wrong_file_is_found_by_the_name_of_an_agent(app: App) -> None:
     await record_broken_config("agents.yaml: line 4", json.dumps({"target": AGENT}), app.settings, app.gateways)
     problems = (await explain(context_of(app), AGENT, DAY)).data["problems"]
     assert [problem["reason"] for problem in problems] == ["CONFIG_INVALID"] * 2
+
+
+async def test_a_file_that_was_wrong_is_forgotten_once_the_app_could_read_it(app: App) -> None:
+    await record_broken_config("agents.yaml: line 3: unknown key", "", app.settings, app.gateways)
+    app.clock.passed += 60
+    await run(app, "pause", why="lunch")
+    problems = (await explain(context_of(app), AGENT, DAY)).data["problems"]
+    assert {problem["reason"] for problem in problems} == {"CONFIG_INVALID", "PAUSED"}, "a person's command reads none"
+    await run(app, "unpause")
+    await make_live(app, "a")
+    assert (await explain(context_of(app), AGENT, DAY)).data["problems"] == []
+
+
+async def test_what_is_said_of_the_commit_of_a_release_is_said_once_and_is_not_what_helps(app: App) -> None:
+    app.key_vault.forbidden = True
+    await app.pushed("v1", "a")
+    await app.released()
+    decisions = DecisionLog(app.gateways.journal, app.clock, {"step": "commit_status"})
+    for seconds in (1, 2, 3):
+        app.clock.passed += seconds
+        decisions.record(Reason.COMMIT_UNKNOWN, agent=AGENT, generation=1, digest=f"sha256:{'a' * 64}")
+    await decisions.flush()
+    result = await explain(context_of(app), AGENT, DAY)
+    assert [line["reason"] for line in result.data["decisions"]].count("COMMIT_UNKNOWN") == 3
+    assert result.text.count("COMMIT_UNKNOWN") == 1
+    assert "labels org.opencontainers" not in result.text
+    help_text = Reason.SECRET_FORBIDDEN.help_for(AGENT)
+    assert result.text.count(help_text) == 1, "and not below the list and again with the state"
 
 
 async def test_it_says_that_the_agent_was_deleted(app: App) -> None:

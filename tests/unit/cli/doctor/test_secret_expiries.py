@@ -8,9 +8,9 @@ from datetime import timedelta
 from cli.doctor import secret_expiries
 from core.agents_file.loader import load_agents
 from core.model import SecretVersion
+from handlers.agent_states import AgentStates
 from handlers.gateways.errors import PermanentError
 from handlers.gateways.in_memory.key_vault import InMemoryKeyVault
-from handlers.resume_releases.agent_states import AgentStates
 from tests.support.app import AGENT, App, push_and_release
 
 YAML = b"""

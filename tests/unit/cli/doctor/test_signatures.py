@@ -11,9 +11,9 @@ from sigstore.verify import Verifier
 
 from cli.doctor.signatures import checks
 from core.agents_file.loader import load_agents
+from handlers.agent_states import AgentStates
 from handlers.gateways.errors import TransientError
 from handlers.gateways.signatures import SignatureVerifier
-from handlers.resume_releases.agent_states import AgentStates
 from local.signing import public_pem
 from tests.support.app import App
 from tests.support.signing import RELEASE_KEY

@@ -10,10 +10,10 @@ from cli.doctor import services, targets
 from cli.doctor.result import Check
 from core.model import Agent, Routing
 from core.state.desired import DesiredState
+from handlers.agent_states import AgentStates
 from handlers.gateways.errors import TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.gateways.in_memory.state_store import InMemoryStateStore
-from handlers.resume_releases.agent_states import AgentStates
 from tests.support.app import AGENT, App
 from tests.unit.cli.support import make_live, run
 
@@ -115,3 +115,11 @@ async def test_all_checks_read_the_state_of_each_agent_once(app: App) -> None:
     store = CountedReads(app)
     await services.checks(app.agents, replace(app.gateways, state_store=store))
     assert sorted(store.reads) == sorted(app.agents.agents)
+
+
+async def test_a_failure_that_lasts_is_said_once(app: App) -> None:
+    app.key_vault.forbidden = True
+    await app.pushed("v1", "a")
+    await app.released()
+    checks = await services.checks(app.agents, app.gateways)
+    assert [check.name for check in checks if check.reason == "SECRET_FORBIDDEN"] == [f"{AGENT}: release"]

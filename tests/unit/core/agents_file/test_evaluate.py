@@ -37,7 +37,7 @@ def test_the_dataset_is_part_of_the_spec() -> None:
     spec = load(f"{EXPECT}, latency_p95: {{at_most: 5s}}", "within: 5m", name="data/rows.jsonl")
     assert [row.ask for row in spec.rows] == ["ping"]
     assert spec.service_criteria() == ()
-    assert smallest_difference(spec) == "1 rows: a pass rate changes by 100.0% or not at all"
+    assert smallest_difference(spec) == "1 row: a pass rate is 0 or 1"
 
 
 def test_criteria_of_foundry_have_what_they_need() -> None:

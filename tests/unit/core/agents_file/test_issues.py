@@ -571,8 +571,8 @@ def test_every_function_that_needs_agents_yaml_fails_with_every_issue_so_that_ev
     assert set(failures) == functions
     for kind, text in failures.values():
         assert kind == "ConfigError"
-        assert [line.split(":")[1] for line in text.splitlines()] == [
-            " agents.a.cpu, line 2",
-            " agents.a.repository, line 2",
-            " agents.b.tag, line 3",
+        assert [line.split(": ")[:2] for line in text.splitlines()] == [
+            [f"{path}:2", "agents.a.cpu"],
+            [f"{path}:2", "agents.a.repository"],
+            [f"{path}:3", "agents.b.tag"],
         ]

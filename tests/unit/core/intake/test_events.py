@@ -12,7 +12,7 @@ from core.agents_file.spec import AgentSpec
 from core.intake.events import apply_config, apply_push, apply_rotation, runtime_hash
 from core.model import Push
 from core.reasons import Reason
-from core.state.desired import MAX_KEPT_TAGS, Cause, DesiredState, KeptTag, PreviousPush, WaitingPush
+from core.state.desired import MAX_KEPT_TAGS, Cause, DesiredState, KeptTag, PreviousPush, RejectedDigest, WaitingPush
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PUSH = Push("agents/hello", f"sha256:{'a' * 64}", "v1", NOW, "event-1")
@@ -53,6 +53,12 @@ def test_any_other_push_leaves_the_desired_state_unchanged(
 ) -> None:
     update = apply_push(DESIRED, agent_spec(**keys), push, None, NOW)
     assert (update.desired, update.reason, update.enqueues) == (DESIRED, reason, enqueues)
+
+
+@pytest.mark.parametrize(("inspect", "reason"), [("best-effort", Reason.WRONG_PLATFORM), ("never", Reason.ACCEPTED)])
+def test_a_rejected_digest_counts_again_once_the_registry_is_not_asked(inspect: str, reason: Reason) -> None:
+    rejected = replace(DESIRED, push=None, rejected=(RejectedDigest(PUSH.digest, "WRONG_PLATFORM"),))
+    assert apply_push(rejected, agent_spec(inspect=inspect), PUSH, None, NOW).reason is reason
 
 
 def test_a_push_is_due_after_min_push_age() -> None:

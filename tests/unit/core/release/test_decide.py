@@ -350,6 +350,13 @@ def test_a_routing_change_without_an_answer_is_recorded_once_it_is_visible(kind:
     assert decided.state.expected_routing == TO_2
 
 
+def test_a_rollback_without_an_answer_says_where_the_traffic_went() -> None:
+    pending = PendingWrite(WriteKind.ROLL_BACK, LAG_AGO, routing=TO_1)
+    decided = decide(replace(TRAFFIC_MOVED, pending_write=pending), read_all(AT_1, version("2")), ANSWERED)
+    assert isinstance(decided, UpdateState)
+    assert (decided.reason, decided.detail) == (Reason.ROLLBACK, "from version 2 to version 1")
+
+
 def test_a_routing_change_that_never_becomes_visible_is_recorded_as_not_applied() -> None:
     decided = decide(
         replace(CONFIRMED, pending_write=PendingWrite(WriteKind.MOVE_TRAFFIC, LAG_AGO, routing=TO_2)),
@@ -583,6 +590,20 @@ def test_a_failed_candidate_is_not_kept() -> None:
     decided = decide(CONFIRMED, observed, replace(DESIRED, generation=3, user_generation=3))
     assert isinstance(decided, StartRelease)
     assert decided.state.candidate is None
+
+
+def test_a_candidate_that_was_deleted_before_the_release_was_asked_for_is_created_again() -> None:
+    ended = replace(WITH_CANDIDATE, phase=Phase.ENDED, reason="DEFINITION_MISMATCH", created_at={"2": NOW})
+    asked = replace(ANSWERED, generation=3, user_generation=3)
+    gone = read_all(AT_1, version("1"), gone={"2": None})
+    started = decide(ended, gone, asked)
+    assert isinstance(started, StartRelease)
+    assert decide(started.state, gone, asked) == Poll(Reason.CREATE, "2"), "reads may lag"
+    shown = replace(started.state, created_at={"2": LAG_AGO})
+    forgotten = decide(shown, gone, asked)
+    assert isinstance(forgotten, UpdateState)
+    assert forgotten.already_reported
+    assert isinstance(decide(forgotten.state, gone, asked), Create), "and nothing waits for the deleted version"
 
 
 def test_a_release_superseded_three_times_is_finished_first() -> None:
@@ -822,6 +843,8 @@ def test_the_routing_of_a_rollback(
     else:
         assert isinstance(decided, RollBack)
         assert decided.to == routing
+        to = "version 1" if routing == TO_1 else "versions 1 at 50 %, 3 at 50 %"
+        assert decided.detail == f"from version 2 to {to}", "the check's report is the detail of CHECK_FAILED"
 
 
 def test_a_rollback_version_is_read_before_the_rollback() -> None:

@@ -26,9 +26,6 @@ class SlowRegistry(InMemoryRegistry):
         await self.answers.wait()
         return await super().inspect(repository, digest)
 
-    async def close(self) -> None:
-        """Close nothing."""
-
 
 async def test_two_hundred_followers_inspect_an_image_once_and_one_that_is_cancelled_ends_no_other() -> None:
     registry, clock = SlowRegistry(), ManualClock()

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
+from core.agents_file.dataset import EvaluationRow
 from core.agents_file.spec import Probe
 from core.evaluation import AskedRows
 from core.model import Answer, Definition
 from handlers.gateways.errors import TransientError
 from handlers.gateways.in_memory.foundry import InMemoryFoundry
 from handlers.redaction import foreign_answer
-from handlers.release_agent.ask_rows import TIME_IS_UP, ask_rows
+from handlers.release_agent.ask_rows import TIME_IS_UP, RowAsker
 from handlers.release_agent.session_closer import SessionCloser
 from tests.simulation.virtual_time import VirtualClock, in_virtual_time
 
@@ -23,14 +22,6 @@ DEFINITION = Definition("demo.azurecr.io/agents/hello@sha256:" + "a" * 64, "1", 
 QUOTA = Answer(429, code="QuotaExceeded", origin="service")
 WRONG = Answer(400, code="invalid_request_error", origin="agent")
 Behaviour = Callable[[Probe], "str | Answer | None"]
-
-
-@dataclass
-class Row:
-    """A row, as far as it is asked."""
-
-    ask: str | None
-    post: Any = None
 
 
 class SlowFoundry(InMemoryFoundry):
@@ -68,17 +59,17 @@ class SlowFoundry(InMemoryFoundry):
         await super().end_session(agent, session)
 
 
-def questions(count: int) -> list[Row]:
-    return [Row(f"question {number}") for number in range(count)]
+def questions(count: int) -> list[EvaluationRow]:
+    return [EvaluationRow(number, f"question {number}") for number in range(count)]
 
 
-async def asked(foundry: SlowFoundry, rows: list[Row], rows_at_once: int = 4, within: float = 600) -> AskedRows:
+async def asked(
+    foundry: SlowFoundry, rows: list[EvaluationRow], rows_at_once: int = 4, within: float = 600
+) -> AskedRows:
     """The result; every session must have ended."""
     await foundry.create_version("hello", DEFINITION, {})
     async with SessionCloser(foundry) as closer:
-        found = await ask_rows(
-            "hello", "1", rows, foundry, foundry.clock, closer, rows_at_once=rows_at_once, within=within
-        )
+        found = await RowAsker("hello", "1", rows, foundry, foundry.clock, closer, within).ask_all(rows_at_once)
     assert foundry.ended == foundry.opened
     assert not foundry.agents["hello"].probe_sessions
     return found
@@ -119,7 +110,7 @@ async def test_without_any_session_nothing_is_known() -> None:
 @in_virtual_time
 async def test_both_protocols_are_asked_and_an_empty_answer_to_a_question_is_none() -> None:
     foundry = SlowFoundry(lambda probe: f"{probe.post}" if probe.post else "")
-    found = await asked(foundry, [Row(None, {"q": 1}), Row("ping")])
+    found = await asked(foundry, [EvaluationRow(1, post={"q": 1}), EvaluationRow(2, "ping")])
     assert [answer.text for answer in found.answers] == ["{'q': 1}", None]
 
 

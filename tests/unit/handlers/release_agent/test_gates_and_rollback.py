@@ -45,6 +45,9 @@ async def test_a_version_that_fails_its_check_is_rolled_back_and_held() -> None:
     assert await push_and_release(app, "v2", "b") == "CHECK_FAILED"
     assert await app.live() == "1"
     assert app.journal.reasons()[-3:] == ["TRAFFIC_MOVED", "ROLLBACK", "CHECK_FAILED"]
+    rolled_back, failed = (str(line["detail"]) for line in app.journal.lines[-2:])
+    assert rolled_back == "from version 2 to version 1"
+    assert failed == "answered 4 characters that do not match pong"
     await app.clock.sleep(60)
     assert await push_and_release(app, "v2-again", "b") == "HELD"
     assert await app.live() == "1"

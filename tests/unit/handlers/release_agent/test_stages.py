@@ -77,6 +77,22 @@ async def test_an_image_that_fails_in_staging_never_appears_in_production() -> N
     assert await images(app) == (["a", "b"], ["a"], ["a"])
 
 
+async def test_an_image_that_failed_in_production_goes_live_there_once_it_is_pushed_again() -> None:
+    app = ProjectsApp(FILE)
+    app.foundries["eu"].failures["a" * 64] = Failure("CodeError", "exited with 1")
+    await pushed(app)
+    await app.wait(HOUR)
+    assert reasons(app, EU)[-1] == "CODE_ERROR"
+    app.foundries["eu"].failures.clear()
+    await pushed(app)
+    assert reasons(app, EU)[-1] == "LIVE"
+    again = next(line for line in app.journal.lines if line.get("detail") == "pushed again after CODE_ERROR")
+    assert (again["agent"], again["reason"]) == (EU, "ACCEPTED")
+    assert [reasons(app, target).count("LIVE") for target in (STAGING, EU, US)] == [1, 1, 1]
+    await pushed(app)
+    assert reasons(app, EU)[-1] == "LIVE"
+
+
 async def test_a_rollback_in_staging_within_the_time_stops_the_image() -> None:
     app = ProjectsApp(FILE)
     await pushed(app, "a")

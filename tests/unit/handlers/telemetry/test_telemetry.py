@@ -293,6 +293,20 @@ async def test_a_lost_message_is_enqueued_again_in_its_pushs_trace(exported: Exp
 
 
 @in_virtual_time
+async def test_a_message_that_finds_the_lease_taken_has_no_span_of_a_release(exported: Exported) -> None:
+    app = app_with()
+    await app.pushed()
+    lease = await app.state_store.acquire_lease(AGENT)
+    assert lease is not None
+    await app.released()
+    assert "lease_taken" in exported.spans()
+    assert "release" not in exported.spans()
+    await lease.release()
+    assert await app.released() == "LIVE"
+    assert "release" in exported.spans()
+
+
+@in_virtual_time
 async def test_a_newer_push_is_released_in_its_own_trace_whatever_message_started_it(exported: Exported) -> None:
     app = app_with()
     await app.pushed("v1", "a")

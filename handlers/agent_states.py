@@ -1,4 +1,4 @@
-"""The states of the agents as one run of the timer reads them: each once, whichever steps need them."""
+"""The two states of an agent, read together; and those of many, each once, whichever steps need them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ class AgentState(NamedTuple):
     release: ReleaseState
 
 
+async def read_state(agent: str, state_store: StateStore) -> AgentState:
+    """Both states; raises TransientError or PermanentError."""
+    return AgentState(*await gather_two(state_store.get_desired(agent), state_store.get_release(agent)))
+
+
 class AgentStates:
     """Reads a state at its first use; a step that changes one forgets it."""
 
@@ -28,9 +33,8 @@ class AgentStates:
     async def get(self, agent: str) -> AgentState:
         """The state; raises TransientError or PermanentError, the same in the whole run."""
         if agent not in self._read:
-            reads = self._state_store.get_desired(agent), self._state_store.get_release(agent)
             try:
-                self._read[agent] = AgentState(*await gather_two(*reads))
+                self._read[agent] = await read_state(agent, self._state_store)
             except GatewayError as error:
                 self._read[agent] = error
         found = self._read[agent]

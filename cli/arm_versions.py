@@ -1,0 +1,21 @@
+"""API versions of Azure Resource Manager, one for each kind of resource."""
+
+from __future__ import annotations
+
+AUTHORIZATION = "2022-04-01"
+CONNECTIONS = "2025-04-01-preview"
+"""The GA version does not resolve the connections of a project: azure-dev, azure.ai.agents, acr.bicep."""
+DIAGNOSTICS = "2021-05-01-preview"
+EVENT_GRID = "2025-02-15"
+FOUNDRY = "2025-06-01"
+IDENTITY = "2024-11-30"
+KEY_VAULT = "2024-11-01"
+NETWORK = "2024-07-01"
+REGISTRY = "2025-11-01"
+"""Only the newest version has a registry's roleAssignmentMode."""
+REGISTRY_NAMES = "2025-04-01"
+"""Of the check whether the name of a registry is free."""
+RESOURCES = "2021-04-01"
+STORAGE = "2025-01-01"
+SUBSCRIPTIONS = "2022-12-01"
+WEB = "2024-11-01"
