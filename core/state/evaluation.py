@@ -68,3 +68,8 @@ class Evaluation:
     """Every criterion has its score."""
     results: tuple[CriterionResult, ...] = ()
     """What was decided by the scores."""
+
+
+def unless_inconclusive(evaluation: Evaluation | None) -> Evaluation | None:
+    """None after an attempt without a result: a new release of the version tries at once, and begins to count anew."""
+    return None if evaluation is not None and evaluation.problem else evaluation
