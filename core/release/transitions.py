@@ -28,6 +28,8 @@ from core.state.release import (
 WAITS_OF_A_CANDIDATE = frozenset(
     {Reason.APPROVAL_WAITING, Reason.WINDOW_CLOSED, Reason.EVALUATION_RUNNING, Reason.EVALUATION_INCONCLUSIVE}
 )
+EVALUATED_AGAIN = frozenset({Reason.EVALUATION_FAILED, Reason.EVALUATION_INCONCLUSIVE})
+"""After these a release of the same version, which a person asks for, evaluates it once more."""
 HELD_BY_SLIPWAY = "slipway"
 """Who set a hold that no operator set."""
 NEW_VERSION = timedelta(hours=1)
@@ -73,7 +75,7 @@ def started(
         pending_write=None,
         supersede_count=state.supersede_count + 1 if state.is_open else 0,
         create_count=state.create_count if same else 0,
-        evaluation=unless_inconclusive(state.evaluation) if same and state.reason != Reason.EVALUATION_FAILED else None,
+        evaluation=unless_inconclusive(state.evaluation) if same and state.reason not in EVALUATED_AGAIN else None,
         image_retried=False,
         signer="",
     )

@@ -72,7 +72,8 @@ SITUATIONS = {
     "VERIFY_INCONCLUSIVE": Situation(ASKED_ONCE % "verify", refuse=("POST", "/endpoint", 503, "Busy")),
     "CHECK_INCONCLUSIVE": Situation(ASKED_ONCE % "check", refuse=("POST", "/endpoint", 429, "Busy")),
     "EVALUATION_INCONCLUSIVE": Situation(
-        "release: {evaluate: {dataset: rows.jsonl, criteria: {expect: {pass_rate: 1}}}}",
+        "release: {evaluate: {dataset: rows.jsonl, within: 2s, criteria: {expect: {pass_rate: 1}}}}",
+        mended="release: {evaluate: {dataset: rows.jsonl, criteria: {expect: {pass_rate: 1}}}}",
         refuse=("POST", "/endpoint", 429, "Busy"),
     ),
     "EVALUATION_FAILED": Situation(
