@@ -35,7 +35,8 @@ def open_problems(decisions: Sequence[Decision], paused: Collection[str] | None 
         problems.pop((event, ""), None)
         for kind in _ended_by(str(decision.get("reason")), is_pause_known=paused is not None):
             problems.pop((about, kind), None)
-    return [found for (about, kind), found in problems.items() if kind != PAUSED or about in (paused or (about,))]
+    is_over = {(about, PAUSED) for about, _ in problems if paused is not None and about not in paused}
+    return [found for key, found in problems.items() if key not in is_over]
 
 
 def _ended_by(reason: str, *, is_pause_known: bool) -> tuple[str, ...]:
@@ -47,10 +48,10 @@ def _ended_by(reason: str, *, is_pause_known: bool) -> tuple[str, ...]:
     return ("",) if is_pause_known else ("", PAUSED)
 
 
-def _end_wrong_file(problems: dict[str, dict[str, Any]]) -> None:
+def _end_wrong_file(problems: dict[tuple[str, str], dict[str, Any]]) -> None:
     """Forget that a timer could not read agents.yaml; an event that met it is forgotten once it is decided."""
-    if problems.get(OF_NO_EVENT, {}).get("reason") == "CONFIG_INVALID":
-        del problems[OF_NO_EVENT]
+    if problems.get((OF_NO_EVENT, ""), {}).get("reason") == "CONFIG_INVALID":
+        del problems[OF_NO_EVENT, ""]
 
 
 def needs_a_person(decision: Decision) -> bool:
