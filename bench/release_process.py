@@ -21,7 +21,7 @@ from local.functions_host.__main__ import run_on_worker_loop
 from local.functions_host.classic_worker import configure_telemetry
 
 AT_ONCE = 32
-"""Releases at a time; the Functions host runs up to 48."""
+"""Releases at a time; the Functions host runs up to 64."""
 TOPIC = "/subscriptions/local/resourceGroups/local/providers/Microsoft.ContainerRegistry/registries/demo"
 Release = Callable[[str, str], Awaitable[None]]
 

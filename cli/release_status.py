@@ -10,7 +10,7 @@ from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release_outcome import awaits_approval, awaits_window
 from core.state.desired import DesiredState, Hold, Pause, RejectedPush, RollbackRequest
-from core.state.holds import active
+from core.state.holds import active, of_digest, of_fingerprint
 from core.state.release import ReleaseState
 from core.state.rollbacks import is_done
 from core.waits import old_enough_at
@@ -37,7 +37,6 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
     pause = desired.pause if desired.pause and desired.pause.is_active(now) else None
     starts = _not_before(desired, release, now)
     old_enough = {item.push.digest: old_enough_at(item, spec) for item in desired.waiting}
-    names = _names(state, desired, release)
     return {
         "desired": desired.push.tag if desired.push else None,
         "digest": desired.push.digest if desired.push else None,
@@ -48,8 +47,7 @@ def release_status(desired: DesiredState, release: ReleaseState, spec: AgentSpec
         "phase": str(release.phase),
         "reason": _gate(release) or release.reason,
         "detail": release.detail,
-        "next": _next(spec, state, names, release, starts or min(old_enough.values(), default=None)),
-        "remedy": _remedy(spec.name, state, names, release),
+        **_advice(spec, state, desired, release, starts or min(old_enough.values(), default=None)),
         "candidate": release.candidate if release.is_open else None,
         "not_before": as_iso(starts),
         **_window(spec, now),
@@ -83,7 +81,10 @@ def current_state(desired: DesiredState, release: ReleaseState, now: datetime) -
     if pause is not None and pause.is_active(now) and (is_asked or release.is_open):
         return State(Reason.PAUSED.value, pause.since, tag)
     if release.is_open:
-        return State(_gate(release) or release.phase.value, release.started_at, tag)
+        gate, hold = _gate(release), _hold_on(desired, release, now)
+        if gate and hold:
+            return State(Reason.HELD.value, hold.since, tag)  # what passes the gate ends so
+        return State(gate or release.phase.value, release.started_at, tag)
     if is_asked:
         waits = _not_before(desired, release, now) is not None
         return State(Reason.NOT_DUE.value if waits else QUEUED, desired.updated_at, tag)
@@ -93,9 +94,20 @@ def current_state(desired: DesiredState, release: ReleaseState, now: datetime) -
         return State(Reason.NOT_DUE.value, desired.waiting[0].since, desired.waiting[0].push.tag)
     if not release.reason:
         return State(Reason.NO_PUSH_YET.value, None, None)
-    rejected = _rejected(desired, release.reason, tag)
-    at = rejected.at if rejected else None  # nothing was released: the history is empty
-    return State(release.reason, release.history[-1].at if release.history else at, tag)
+    return State(release.reason, release.history[-1].at if release.history else _since(desired, release, tag), tag)
+
+
+def _hold_on(desired: DesiredState, release: ReleaseState, now: datetime) -> Hold | None:
+    """Return the hold on the image or the definition of the release."""
+    holds, push = active(desired, release, now), release.push
+    return of_digest(holds, push.digest if push else "") or of_fingerprint(holds, release.fingerprint)
+
+
+def _since(desired: DesiredState, release: ReleaseState, tag: str | None) -> datetime | None:
+    """Return the time of a state before any release: of a rejected push, or of the adoption."""
+    if rejected := _rejected(desired, release.reason, tag):
+        return rejected.at
+    return release.last_good.since if release.last_good else None
 
 
 def _gate(release: ReleaseState) -> str:
@@ -110,6 +122,22 @@ def _window(spec: AgentSpec, now: datetime) -> dict[str, str | None]:
     opening = spec.release.opens_at(now)
     shown = spec.release.describe(opening, now) if opening else None
     return {"window_opens_at": as_iso(opening), "window_opens": shown}
+
+
+def _advice(
+    spec: AgentSpec, state: State, desired: DesiredState, release: ReleaseState, starts: datetime | None
+) -> dict[str, str | None]:
+    """Return what a person can do, and its command; of the last rejected push where the state itself needs nothing."""
+    names, rejection = _names(state, desired, release), desired.last_rejection
+    known = Reason.__members__.get(rejection.reason) if rejection else None
+    agent, advice = spec.name, _next(spec, state, names, release, starts)
+    if advice or rejection is None or known is None or known.severity != "error":
+        return {"next": advice, "remedy": _remedy(agent, state, names, release)}
+    image = rejection.push.reference
+    return {
+        "next": known.help_for(agent, rejection.detail, image=image),
+        "remedy": known.remedy_for(agent, rejection.detail, image=image) or None,
+    }
 
 
 def _next(

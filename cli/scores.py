@@ -39,7 +39,9 @@ def _numbers(score: Mapping[str, Any]) -> dict[str, Any]:
 
 def score_text(value: float | None, unit: str) -> str:
     """Return a score as a person reads it."""
-    return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".") + unit
+    from core.state.evaluation import number_text
+
+    return "" if value is None else number_text(value) + unit
 
 
 def table(evaluations: list[Evaluation]) -> str:

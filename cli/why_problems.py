@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 Decision = Mapping[str, object]
-OVER = frozenset(
-    ("LIVE", "ALREADY_LIVE", "BEGIN", "ACCEPTED", "UNPAUSED", "HOLD_REMOVED", "APPROVED", "RELEASE_REQUESTED")
-)
+OVER = frozenset(("LIVE", "ALREADY_LIVE", "BEGIN", "ACCEPTED", "HOLD_REMOVED", "APPROVED", "RELEASE_REQUESTED"))
 """After one of these an agent's earlier problem is history: a release began, went live, or a person acted."""
 READ_THE_FILE = frozenset(("ACCEPTED", "BEGIN", "LIVE", "ALREADY_LIVE"))
 """The app decides so only with an agents.yaml that it could read; a person's commands are recorded without it."""
 OF_NO_EVENT = "event "
 
 
-def open_problems(decisions: Sequence[Decision]) -> list[dict[str, Any]]:
+PAUSED = "PAUSED"
+
+
+def open_problems(decisions: Sequence[Decision], paused: Collection[str] | None = None) -> list[dict[str, Any]]:
     """Return, for each agent and each event without an agent, its last decision that is more than information.
 
-    Decisions come oldest first. PAUSED is information, and needs a person all the same.
+    Decisions come oldest first. A pause is a problem beside that: it is information, and needs a person all the same.
+    ``paused``: the agents that are paused now, where that is known.
     """
-    problems: dict[str, dict[str, Any]] = {}
+    problems: dict[tuple[str, str], dict[str, Any]] = {}
     for decision in decisions:
         about, event = str(decision.get("agent") or ""), f"event {decision.get('event') or ''}"
         if decision.get("reason") in READ_THE_FILE:
             _end_wrong_file(problems)
         if needs_a_person(decision):
-            problems[about or event] = _problem(decision)
+            kind = PAUSED if decision.get("reason") == PAUSED else ""
+            problems.pop((about or event, kind), None)  # the last one comes last
+            problems[about or event, kind] = _problem(decision)
             continue
-        problems.pop(event, None)
-        if decision.get("reason") in OVER:
-            problems.pop(about, None)
-    return list(problems.values())
+        problems.pop((event, ""), None)
+        for kind in _ended_by(str(decision.get("reason")), is_pause_known=paused is not None):
+            problems.pop((about, kind), None)
+    is_over = {(about, PAUSED) for about, _ in problems if paused is not None and about not in paused}
+    return [found for key, found in problems.items() if key not in is_over]
 
 
-def _end_wrong_file(problems: dict[str, dict[str, Any]]) -> None:
+def _ended_by(reason: str, *, is_pause_known: bool) -> tuple[str, ...]:
+    """Return the kinds of problems that are over with a decision; a rollback goes live while its agent is paused."""
+    if reason == "UNPAUSED":
+        return (PAUSED,)
+    if reason not in OVER:
+        return ()
+    return ("",) if is_pause_known else ("", PAUSED)
+
+
+def _end_wrong_file(problems: dict[tuple[str, str], dict[str, Any]]) -> None:
     """Forget that a timer could not read agents.yaml; an event that met it is forgotten once it is decided."""
-    if problems.get(OF_NO_EVENT, {}).get("reason") == "CONFIG_INVALID":
-        del problems[OF_NO_EVENT]
+    if problems.get((OF_NO_EVENT, ""), {}).get("reason") == "CONFIG_INVALID":
+        del problems[OF_NO_EVENT, ""]
 
 
 def needs_a_person(decision: Decision) -> bool:
     """True for a decision that is a warning or an error, or that waits for a person."""
-    return decision.get("severity") in ("warning", "error") or decision.get("reason") == "PAUSED"
+    return decision.get("severity") in ("warning", "error") or decision.get("reason") == PAUSED
 
 
 def _problem(decision: Decision) -> dict[str, Any]:

@@ -37,8 +37,8 @@ MAX_SILENT_SECONDS = 2 * HEARTBEAT_SECONDS
 """After so long without a heartbeat an instance has ended, or has nothing in hand."""
 MAX_INSTANCES = 40
 """The default of the Flex Consumption plan: the rate is divided by it where no heartbeat can be written."""
-RELEASES_OF_AN_INSTANCE = 32
-"""How many an instance takes at once under load: queues.batchSize of host.json."""
+RELEASES_OF_AN_INSTANCE = 48
+"""How many an instance has in hand under load, on average: newBatchThreshold and half of batchSize in host.json."""
 
 
 @dataclass(frozen=True, slots=True)

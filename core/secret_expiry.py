@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.model import UNKNOWN_TIME, SecretVersion
-from core.secret_versions import version_to_run
+from core.model import SecretVersion
+from core.secret_versions import newest_version, version_to_run
 
 DAYS = (7, 30)
 """So many days ahead an expiry is reported, once each."""
@@ -60,5 +60,4 @@ def find_expiries(uses: Uses, listed: Mapping[str, Sequence[SecretVersion]], now
 
 def _version_in_use(versions: Sequence[SecretVersion], now: datetime) -> SecretVersion | None:
     """The version that a release uses; an expired one is in use too until there is another one."""
-    newest = max(versions, key=lambda item: item.created_at or UNKNOWN_TIME, default=None)
-    return version_to_run(versions, now) or newest
+    return version_to_run(versions, now) or newest_version(versions)

@@ -85,9 +85,14 @@ def next_start(listed: Iterable[SecretVersion], used: SecretVersion | None, now:
     return min((item.not_before for item in newer if item.not_before), default=None)
 
 
+def newest_version(listed: Iterable[SecretVersion]) -> SecretVersion | None:
+    """The version that was created last, whether or not it is enabled and valid."""
+    return max(listed, key=_created_at, default=None)
+
+
 def version_to_run(listed: Sequence[SecretVersion], now: datetime) -> SecretVersion | None:
     """The version that a release uses; None where the newest one is disabled or expired, or nothing is valid yet."""
-    newest = max(listed, key=_created_at, default=None)
+    newest = newest_version(listed)
     if newest is None or not newest.enabled or has_expired(newest, now):
         return None
     return version_in_force(listed, now) if starts_later(newest, now) else newest

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from core.foundry_rate import RELEASES_OF_AN_INSTANCE
 from local.functions_host.indexing import load
 from local.stack import QUEUES
 
@@ -58,6 +59,7 @@ def test_host_json_matches_its_page() -> None:
         "newBatchThreshold": 32,
     }
     assert host["extensions"]["queues"] == queues
+    assert RELEASES_OF_AN_INSTANCE == 32 + 32 // 2, "the threshold, and half of a batch"
     assert host["telemetryMode"] == "OpenTelemetry"
     assert host["extensionBundle"]["version"] == "[4.*, 5.0.0)"
     page = (ROOT / "docs/reference/host-json.md").read_text()

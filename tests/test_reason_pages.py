@@ -16,7 +16,7 @@ from cli.__main__ import app
 from core.reasons import SERVICE_CODES, Reason
 from core.remedies import REMEDIES
 from docs.reference.reasons import generate
-from tests.e2e.remedies import IN_STEPS, NOT_PROVOKED, OF_COMMANDS, OF_SITUATIONS, SITUATIONS
+from tests.e2e.remedies import BETWEEN_REQUESTS, IN_STEPS, OF_COMMANDS, OF_SITUATIONS, SITUATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "docs" / "reference" / "reasons"
@@ -160,7 +160,7 @@ def test_the_index_has_the_reasons_of_the_enum_in_their_order() -> None:
 
 
 def test_each_remedy_is_executed_on_the_stack_or_listed_with_the_cause() -> None:
-    listed = [*SITUATIONS, *IN_STEPS, *OF_COMMANDS, *OF_SITUATIONS, *NOT_PROVOKED]
+    listed = [*SITUATIONS, *IN_STEPS, *OF_COMMANDS, *OF_SITUATIONS, *BETWEEN_REQUESTS]
     assert sorted(listed) == sorted(REMEDIES), "tests/e2e/remedies.py"
 
 

@@ -79,7 +79,8 @@ async def explain(context: CommandContext, subject: str, back: timedelta, agent:
         )
         return CommandResult(text, {"decisions": [], "scores": [], "state": [], "problems": []}, NOTHING_TO_DO)
     decisions = [{key: decision[key] for key in KEYS if key in decision} for decision in found]
-    evaluations, problems = await _evaluations(journal, found), open_problems(decisions)
+    paused = {name for name, (desired, _) in states.items() if desired.pause and desired.pause.is_active(now)}
+    evaluations, problems = await _evaluations(journal, found), open_problems(decisions, paused)
     data = {"decisions": decisions, "scores": evaluations, "state": state, "problems": problems}
     return CommandResult(why_text(data), data, DONE)
 

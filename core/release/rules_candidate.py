@@ -128,6 +128,8 @@ def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
         return UpdateState(Reason.DELETE_DUPLICATE, transitions.duplicate_deleted(release))
     if release.has_older_candidate:
         return UpdateState(Reason.CANDIDATE_GONE, transitions.duplicate_deleted(release), already_reported=True)
+    if version is None and is_new(release.started_at, now):
+        return Poll(Reason.CREATE, number)  # the same where our clock is minutes ahead of Foundry's
     return EndRelease(Reason.CANDIDATE_GONE, transitions.ended(release, Reason.CANDIDATE_GONE, now))
 
 

@@ -12,6 +12,7 @@ from core.model import Push, Routing, TaggedSecret, Version
 from core.reasons import Reason
 from core.release.inputs import OF_PUSH_TO_RUN, Resolution, push_to_run
 from core.state.desired import DesiredState, Hold
+from core.state.evaluation import unless_inconclusive
 from core.state.release import (
     MAX_HISTORY_ENTRIES,
     MAX_REMEMBERED_IMAGES,
@@ -74,7 +75,7 @@ def started(
         pending_write=None,
         supersede_count=state.supersede_count + 1 if state.is_open else 0,
         create_count=state.create_count if same else 0,
-        evaluation=state.evaluation if same and state.reason not in EVALUATED_AGAIN else None,
+        evaluation=unless_inconclusive(state.evaluation) if same and state.reason not in EVALUATED_AGAIN else None,
         image_retried=False,
         signer="",
     )

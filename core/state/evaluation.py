@@ -29,13 +29,14 @@ class CriterionResult:
     is_passed: bool = True
 
     def __str__(self) -> str:
-        limit = f"{'at most' if self.unit else 'threshold'} {_number(self.threshold)}{self.unit}"
-        live = "" if self.live is None else f", live {_number(self.live)}"
+        limit = f"{'at most' if self.unit else 'threshold'} {number_text(self.threshold)}{self.unit}"
+        live = "" if self.live is None else f", live {number_text(self.live)}"
         verdict = "" if self.is_passed else "failed: "
-        return f"{verdict}{self.criterion} {_number(self.value)}{self.unit} ({limit}{live})"
+        return f"{verdict}{self.criterion} {number_text(self.value)}{self.unit} ({limit}{live})"
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
+    """A score or a threshold as people read it, with at most three decimals."""
     return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
@@ -67,3 +68,8 @@ class Evaluation:
     """Every criterion has its score."""
     results: tuple[CriterionResult, ...] = ()
     """What was decided by the scores."""
+
+
+def unless_inconclusive(evaluation: Evaluation | None) -> Evaluation | None:
+    """None after an attempt without a result: a new release of the version tries at once, and begins to count anew."""
+    return None if evaluation is not None and evaluation.problem else evaluation

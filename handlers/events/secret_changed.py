@@ -9,8 +9,8 @@ from typing import Any
 from core.agents_file.spec import Agents, AgentSpec, SecretRef
 from core.events import SecretChanged
 from core.intake.events import DesiredUpdate, apply_rotation
-from core.model import UNKNOWN_TIME
 from core.reasons import Reason
+from core.secret_versions import newest_version
 from core.state.desired import Cause
 from handlers import outcome_events
 from handlers.concurrency import gather_limited
@@ -76,7 +76,7 @@ class _SecretTags:
             versions = await self._key_vault.list_secret_versions(self.secret)
         except PermanentError:  # such as no right to list: the release reports it where the agent needs the secret
             return ""
-        newest = max(versions, key=lambda version: version.created_at or UNKNOWN_TIME, default=None)
+        newest = newest_version(versions)
         return newest.agent if newest is not None and newest.enabled else ""
 
 

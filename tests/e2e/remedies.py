@@ -1,4 +1,4 @@
-"""How the reasons with a remedy are provoked on the stack, and why some are not."""
+"""How the reasons with a remedy are provoked on the stack."""
 
 from __future__ import annotations
 
@@ -71,6 +71,11 @@ SITUATIONS = {
     "VERSION_LIMIT": Situation("keep: {limit: 2}", mended="keep: {limit: 20}", after=("1.0.0", "1.5.0")),
     "VERIFY_INCONCLUSIVE": Situation(ASKED_ONCE % "verify", refuse=("POST", "/endpoint", 503, "Busy")),
     "CHECK_INCONCLUSIVE": Situation(ASKED_ONCE % "check", refuse=("POST", "/endpoint", 429, "Busy")),
+    "EVALUATION_INCONCLUSIVE": Situation(
+        "release: {evaluate: {dataset: rows.jsonl, within: 2s, criteria: {expect: {pass_rate: 1}}}}",
+        mended="release: {evaluate: {dataset: rows.jsonl, criteria: {expect: {pass_rate: 1}}}}",
+        refuse=("POST", "/endpoint", 429, "Busy"),
+    ),
     "EVALUATION_FAILED": Situation(
         "release: {evaluate: {dataset: rows.jsonl, criteria: {expect: {pass_rate: 1}}}}", answer="rubbish"
     ),
@@ -100,14 +105,14 @@ OF_SITUATIONS = (
     *("WRONG_PLATFORM", "CONFIG_INVALID", "POISONED", "SERVICE_UNAVAILABLE"),
 )
 """Those of a night on call."""
-NOT_PROVOKED = {
-    "DEFINITION_MISMATCH": "another writer must change the version between two reads; tests/simulation lets it",
-    "SECRET_LAGS": "Key Vault must answer with an older version than its event names; tests/simulation lets it",
-    "EVALUATION_INCONCLUSIVE": "it ends a release only after three tries with pauses of minutes",
-    "CHECK_FAILED_NO_ROLLBACK_VERSION": "no version is left that the command could name; a new image ends it",
-    "ROLLBACK_REFUSED": "the refusal must come between two requests of one release; tests/simulation places it there",
-    "SECRET_EXPIRES_SOON": "its command is one of az; tests/test_docs_az.py holds its options against az",
-    "KEPT_LAST": "Foundry must have lost the version that has the traffic",
-    "POISON_QUEUE_STUCK": "tests/e2e/test_odd_images.py takes the message out of the queue",
+CHECKED = "release: {check: {ask: ping, expect: pong}}"
+BETWEEN_REQUESTS = {
+    "DEFINITION_MISMATCH": "cpu: 1",
+    "SECRET_LAGS": "env: {KEY: {secret: lagging-key}}, release: {debounce: 0s}",
+    "CHECK_FAILED_NO_ROLLBACK_VERSION": CHECKED,
+    "ROLLBACK_REFUSED": CHECKED,
+    "SECRET_EXPIRES_SOON": "env: {KEY: {secret: expiring-key}}, release: {debounce: 0s}",
+    "KEPT_LAST": "keep: {newest: 0, min_age: 0s}",
+    "POISON_QUEUE_STUCK": "cpu: 1",
 }
-"""The reasons whose remedy no test executes on the stack, each with the cause."""
+"""Those of one moment of a release, with the agent's keys; tests/e2e/test_remedies_between_requests.py."""

@@ -101,6 +101,13 @@ def test_lists_may_have_spaces_around_their_items(variable: str, value: str, cod
     assert len(list(preflight_settings.values({variable: value}))) == code
 
 
+@pytest.mark.parametrize(
+    ("value", "wrong"), [("", 0), ("1", 0), ("40", 0), ("1000", 0), ("0", 1), ("-1", 1), ("1001", 1), ("4e1", 1)]
+)
+def test_the_maximum_of_instances_is_from_one_to_a_thousand(value: str, wrong: int) -> None:
+    assert len(list(preflight_settings.values({"MAXIMUM_INSTANCE_COUNT": value}))) == wrong
+
+
 def registry_properties(cloud: Cloud) -> dict[str, Any]:
     properties: dict[str, Any] = cloud.get(REGISTRY)["properties"]
     return properties

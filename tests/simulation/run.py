@@ -199,10 +199,13 @@ class History(Instances):
         return await reconcile(self.agents.agents[AGENT], self.settings, host, rules=self.rules)
 
     def after_message(self, ended: Reason) -> None:
-        """Check what must be true at once after a release."""
+        """Check what must be true at once after a release; while a process stood still, others may have gone on."""
+        process = PROCESS.get()
+        if process.has_stood_still:
+            return
         check_push_begins_anew(self.oracle, ended)
         is_quiet = not (self.busy or self.in_flight or LATE_CALLS or self.queue.waiting)
-        if is_quiet and not PROCESS.get().lost_release and not PROCESS.get().has_stood_still:
+        if is_quiet and not process.lost_release:
             check_nothing_waits_for_the_timer(self.oracle, ended)
 
     async def _resume(self) -> None:

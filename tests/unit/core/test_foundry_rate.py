@@ -92,7 +92,7 @@ def test_the_rate_never_falls_below_its_minimum() -> None:
 
 def test_after_a_429_as_few_instances_as_the_rate_feeds_take_releases() -> None:
     names = [f"{number:02}" for number in range(40)]
-    for at_once, instances in ((1.0, 1), (41.0, 1), (64.0, 2), (10_000.0, 40)):
+    for at_once, instances in ((1.0, 1), (95.0, 1), (96.0, 2), (10_000.0, 40)):
         taking = [name for name in names if takes_releases(name, {*names} - {name}, at_once)]
         assert taking == names[:instances]
     assert takes_releases("39", (), 1.0), "an instance that hears of nobody"

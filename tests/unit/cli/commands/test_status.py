@@ -21,7 +21,8 @@ from core.image_manifest import ImageFacts
 from core.intake.events import apply_config
 from core.model import Agent, Version
 from core.reasons import Reason
-from core.state.desired import Hold, Pause
+from core.state.desired import DesiredState, Hold, Pause
+from core.state.release import ReleaseState
 from handlers.gateways.errors import PermanentError, TransientError
 from handlers.gateways.in_memory.foundry import AgentRecord, InMemoryFoundry
 from tests.simulation.virtual_time import in_virtual_time
@@ -284,3 +285,41 @@ async def test_it_names_the_image_that_was_rejected_in_the_command_that_mends_it
     (status,) = (await show_status(context_of(app), AGENT)).data
     assert status["remedy"].endswith(f"--tag REGISTRY/{REPOSITORY}:v1 .")
     assert status["since"] == status["rejected"]["at"]
+
+
+async def test_it_names_the_command_for_a_rejected_push_beside_a_live_version(app: App) -> None:
+    await make_live(app, "a")
+    digest = f"sha256:{'b' * 64}"
+    app.registry.images[REPOSITORY, digest] = ImageFacts(Reason.WRONG_PLATFORM.value, "there is linux/arm64")
+    app.clock.passed += 60
+    await app.pushed("v2", "b")
+    assert await app.released() == "LIVE"
+    (status,) = (await show_status(context_of(app), AGENT)).data
+    assert (status["state"], status["state_tag"]) == ("LIVE", "v1")
+    assert status["remedy"].endswith(f"--tag REGISTRY/{REPOSITORY}:v2 .")
+    assert status["next"].startswith("Build for linux/amd64")
+
+
+@in_virtual_time
+async def test_a_held_image_that_waits_for_its_approval_is_held_first() -> None:
+    app = app_with("mode: manual")
+    await app.pushed()
+    await app.released()
+    await app.clock.sleep(60)
+    await run(app, "hold", why="a rumour")
+    (status,) = (await show_status(context_of(app), AGENT)).data
+    assert (status["state"], status["age_s"], status["remedy"]) == ("HELD", 0, f"slipway unhold {AGENT}")
+    await run(app, "unhold")
+    await app.released()
+    (status,) = (await show_status(context_of(app), AGENT)).data
+    assert (status["state"], status["remedy"]) == ("APPROVAL_WAITING", f"slipway approve {AGENT} --version 1")
+
+
+async def test_an_adopted_agent_has_the_age_of_its_adoption(app: App) -> None:
+    await make_live(app, "a")
+    good = (await app.state_store.get_release(AGENT)).last_good
+    assert good is not None
+    adopted = ReleaseState(1, good.push, reason="AGENT_ADOPTED", last_good=good)
+    shown = release_status(DesiredState(1, 1, good.push), adopted, app.agents.agents[AGENT], app.clock.now())
+    assert good.since is not None
+    assert (shown["state"], shown["since"]) == ("AGENT_ADOPTED", good.since.isoformat())

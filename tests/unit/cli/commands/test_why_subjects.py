@@ -69,6 +69,19 @@ async def test_it_shows_a_pause_and_the_command_that_ends_it(app: App) -> None:
     assert (await explain(context_of(app), AGENT, DAY)).data["problems"] == []
 
 
+async def test_a_pause_hides_no_failure_and_a_failure_no_pause(app: App) -> None:
+    app.key_vault.forbidden = True
+    await app.pushed("v1", "a")
+    await app.released()
+    app.clock.passed += 60
+    await run(app, "pause", why="lunch", until="1h")
+    problems = (await explain(context_of(app), AGENT, DAY)).data["problems"]
+    assert [problem["reason"] for problem in problems] == ["SECRET_FORBIDDEN", "PAUSED"]
+    app.clock.passed += 3600
+    problems = (await explain(context_of(app), AGENT, DAY)).data["problems"]
+    assert [problem["reason"] for problem in problems] == ["SECRET_FORBIDDEN"], "the pause is over"
+
+
 @pytest.mark.parametrize("subject", ["v7", "lost-1", "sha256:777777", f"{REPOSITORY}:v7", AGENT])
 async def test_it_finds_a_poisoned_event_until_it_was_sent_again(app: App, subject: str) -> None:
     await handle_poison_message("events", json.dumps(LOST), app.gateways)

@@ -187,7 +187,7 @@ ENDS = [
         id="a secret expired before the create",
     ),
     pytest.param(
-        WITH_CANDIDATE,
+        replace(WITH_CANDIDATE, started_at=LONG_AGO),
         read_all(AT_1, gone={"2": None}),
         ANSWERED,
         Reason.CANDIDATE_GONE,

@@ -63,6 +63,14 @@ ROTATED = replace(DESIRED, generation=3)
 PREVIOUS = GoodVersion(OLD_PUSH, "fp-3", "3")
 
 
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(minutes=3)])
+def test_a_version_that_a_lagging_read_does_not_show_is_waited_for_also_where_our_clock_is_ahead(
+    ahead: timedelta,
+) -> None:
+    created = replace(WITH_CANDIDATE, started_at=JUST_NOW, created_at={"2": JUST_NOW - ahead})
+    assert decide(created, read_all(AT_1, gone={"2": None}), ANSWERED) == Poll(Reason.CREATE, "2")
+
+
 # versions that no read shows yet
 
 

@@ -195,7 +195,7 @@ async def test_without_heartbeats_refusals_leave_less_than_where_instances_share
 
 
 class HealingInstances(InMemoryInstances):
-    """Heartbeats that cannot be written at first."""
+    """Heartbeats of which the next ones cannot be written."""
 
     failures = 0
 
@@ -225,6 +225,31 @@ async def test_once_heartbeats_can_be_written_again_the_others_are_asked_before_
         releases.callback(other.cancel)
         limiter.record_refusal(clock.monotonic())
         assert not await limiter.takes_release(clock)
+
+
+@in_virtual_time
+async def test_where_heartbeats_can_no_longer_be_written_what_was_heard_counts_for_two_periods() -> None:
+    clock = VirtualClock()
+    instances = HealingInstances(clock)
+    limiter = FoundryRateLimiter(4.0, instances, "middle")
+    async with AsyncExitStack() as releases:
+        began = clock.monotonic()
+        await hold(limiter, clock, releases)
+        await asyncio.sleep(HEARTBEAT_SECONDS - 1)
+        await instances.exchange(Heartbeat(FIRST, (100.0,) * 50, since_refusal=0.0, rate_left=0.5))
+        await asyncio.sleep(2)
+        instances.failures = 1_000
+        limiter.record_refusal(clock.monotonic())
+        assert limiter.is_for_others(clock.monotonic()), "the other one takes the releases"
+        goes_on = asyncio.ensure_future(limiter.wait_to_go_on(began, clock, clock.sleep))
+        await asyncio.sleep(MAX_SILENT_SECONDS - 5)
+        assert not goes_on.done(), "fifty releases began earlier"
+        limiter.record_refusal(clock.monotonic())
+        assert limiter.is_for_others(clock.monotonic())
+        await asyncio.sleep(10)
+        assert not limiter.is_for_others(clock.monotonic())
+        await asyncio.sleep(30)
+        assert goes_on.done()
 
 
 class WrongClock(VirtualClock):

@@ -9,10 +9,10 @@ from core.agents_file.loader import load_agents
 from core.agents_file.spec import AgentSpec
 from core.reasons import Reason
 from core.release.actions import NeedsRead, Poll, Read, UpdateState
-from core.release.gates.evaluate import after_run_missing, evaluate
+from core.release.gates.evaluate import after_run_missing, evaluate, inconclusive
 from core.release.inputs import DecisionInput
 from core.state.desired import DesiredState
-from core.state.evaluation import Evaluation
+from core.state.evaluation import Evaluation, unless_inconclusive
 from core.state.release import Phase, ReleaseState
 from core.timing import CONSISTENCY_LAG
 
@@ -51,3 +51,10 @@ def test_a_run_that_does_not_show_is_waited_for_before_the_rows_are_asked_again(
     assert again.state.evaluation == Evaluation("1", "key", NOW + CONSISTENCY_LAG)
     ahead = NOW - timedelta(hours=1)
     assert isinstance(after_run_missing(ACTIVE, sent, ahead), UpdateState), "a clock that went back waits for nothing"
+
+
+def test_a_new_release_tries_at_once_where_the_last_attempt_gave_no_result() -> None:
+    asked = Evaluation("1", "key", NOW, attempt=2)
+    assert unless_inconclusive(asked) is asked, "a run that is under way is not started twice"
+    assert unless_inconclusive(inconclusive(ACTIVE, asked, "429", NOW).evaluation) is None
+    assert unless_inconclusive(None) is None
