@@ -24,6 +24,7 @@ from bench import (
     many,
     one_release,
     overhead,
+    page_speed,
     processor_time,
     pruning,
     safety,
@@ -63,6 +64,7 @@ GROUPS: Mapping[str, Callable[[Effort], Iterator[Row]]] = {
     "command line": command_line.rows,
     "status": status.rows,
     "situations": situations.rows,
+    "page": page_speed.rows,
 }
 """The measurements, in the order of the page."""
 PAGE = ROOT / "docs" / "reference" / "performance.md"

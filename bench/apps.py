@@ -31,15 +31,15 @@ async def image_pushed(event: str) -> None:
 """
 
 
-def empty_app(folder: Path, functions: list[Function]) -> Path:
-    """An app with the same triggers and functions that do nothing."""
+def empty_app(folder: Path, functions: list[Function], body: str = "pass") -> Path:
+    """An app with the same triggers and functions that do nothing, or what ``body`` does."""
     text = HEAD
     for function in functions:
         trigger = TRIGGERS[function.trigger].format(
             argument=function.argument, queue=function.queue, schedule=function.schedule
         )
         text += f"\n\n@app.function_name({function.name!r})\n@app.{trigger}\n"
-        text += f"async def {function.name}({function.argument}: str) -> None:\n    pass\n"
+        text += f"async def {function.name}({function.argument}: str) -> None:\n    {body}\n"
     return _write_app(folder, text)
 
 

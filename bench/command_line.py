@@ -1,4 +1,4 @@
-"""How long a person waits for the command line: help, validation, and a plan of many events."""
+"""How long a person waits for the command line: help, version, validation, and a plan of many events."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def rows(effort: Effort) -> Iterator[Row]:
         snapshot.write_text("{}")
         commands: dict[str, tuple[str, Sequence[str], float]] = {
             "slipway --help": ("the help", ("--help",), START_TARGET),
+            "slipway --version": ("the version", ("--version",), START_TARGET),
             "slipway validate": ("validating the checkout's agents.yaml", ("validate",), START_TARGET),
             "slipway plan": (
                 f"a plan of {EVENTS:,} events, offline",

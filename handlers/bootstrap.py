@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MIN_NEW_OBJECTS = 10_000
 """Until the next garbage collection. Python's 700 are those of a few requests, which are still in use: during 32
 releases at once the collector ran 90 times, in place of 6."""
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would read the metadata of every package for plugins
 
 
 @cache

@@ -69,13 +69,11 @@ async def _read_states(context: CommandContext, names: Sequence[str]) -> AgentRe
     from core.state.desired import DesiredState
     from core.state.release import ReleaseState
     from core.state.summary import DesiredSummary, shown_state
-    from handlers.concurrency import gather_two
+    from handlers.agent_states import read_state
 
     store = context.gateways.state_store
     if len(names) <= MAX_READ_IN_FULL:
-        return await read_agents(
-            context, names, lambda name: gather_two(store.get_desired(name), store.get_release(name))
-        )
+        return await read_agents(context, names, lambda name: read_state(name, store))
     listed = await store.list_desired()
 
     async def read(name: str) -> States:

@@ -225,7 +225,7 @@ class AgentSpec(Value):
     name: Name
     """The target's name: that of the agent in Foundry, and of the project, unless that is the settings' one."""
     repository: Repository = Field(description="the repository to follow, without registry and tag")
-    tags: TagSpec = Field(TagSpec(), description="which tags are allowed, and which is newer")
+    tags: TagSpec = Field(TagSpec.model_construct(), description="which tags are allowed, and which is newer")
     image: Literal["index", "amd64"] = Field(
         "index", description="what to deploy of a multi-platform index: the index, or its linux/amd64 image"
     )
@@ -241,8 +241,8 @@ class AgentSpec(Value):
     )
     tools: tuple[Tool, ...] = Field((), strict=False, description="tools that Foundry runs for the agent")
     more_definition: MoreDefinition = Field({}, description="further keys of Foundry's definition, passed on unchanged")
-    release: ReleaseSpec = Field(ReleaseSpec(), description="how a version goes live")
-    keep: KeepSpec = Field(KeepSpec(), description="which versions pruning keeps")
+    release: ReleaseSpec = Field(ReleaseSpec.model_construct(), description="how a version goes live")
+    keep: KeepSpec = Field(KeepSpec.model_construct(), description="which versions pruning keeps")
 
     _place: StagePlace = PrivateAttr(StagePlace())
 

@@ -11,32 +11,35 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from core.agents_file.spec import Probe
-from core.evaluation import EvaluationRun, ServiceCriterion
-from core.image_manifest import ImageFacts, RegistryTag
-from core.model import (
-    Agent,
-    Answer,
-    DefinedVersion,
-    Definition,
-    Routing,
-    Secret,
-    SecretUnavailable,
-    SecretVersion,
-    Toolbox,
-    Version,
-)
-from core.prune.toolboxes import ToolboxVersion
-from core.state.desired import DesiredState
-from core.state.release import ReleaseState
-from core.state.summary import DesiredSummary
+from core.image_manifest import RegistryTag
 from core.target import project_of
-from handlers.gateways.clock import Clock
-from handlers.gateways.commit_statuses import CommitStatusQueue
 from handlers.gateways.foundry.rate_limiter import FoundryRateLimiter
 from handlers.gateways.signatures import SignatureSource, SignatureVerifier
+
+if TYPE_CHECKING:
+    from core.agents_file.spec import Probe
+    from core.evaluation import EvaluationRun, ServiceCriterion
+    from core.image_manifest import ImageFacts
+    from core.model import (
+        Agent,
+        Answer,
+        DefinedVersion,
+        Definition,
+        Routing,
+        Secret,
+        SecretUnavailable,
+        SecretVersion,
+        Toolbox,
+        Version,
+    )
+    from core.prune.toolboxes import ToolboxVersion
+    from core.state.desired import DesiredState
+    from core.state.release import ReleaseState
+    from core.state.summary import DesiredSummary
+    from handlers.gateways.clock import Clock
+    from handlers.gateways.commit_statuses import CommitStatusQueue
 
 
 class DeleteResult(StrEnum):
@@ -217,10 +220,7 @@ class Lease(Lock, Protocol):
 
 
 class StateStore(Protocol):
-    """Desired state and release state of each agent. Each method raises TransientError or PermanentError.
-
-    A write keeps the fields that another version of Slipway stored and this version does not know.
-    """
+    """Desired and release state of each agent; a write keeps unknown fields. Raises TransientError, PermanentError."""
 
     async def get_desired(self, agent: str) -> DesiredState:
         """What the agent should run; the default where nothing is stored."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -22,9 +22,13 @@ class Codec(Generic[T]):
 
     def __init__(self, kind: type[T]) -> None:
         self._kind = kind
-        self._adapter: TypeAdapter[T] = TypeAdapter(kind)
         self._decoded = lru_cache(MAX_REMEMBERED)(self._decode)
         self._dumped = lru_cache(MAX_REMEMBERED)(self._dump_stored)
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        """Built at first use: of an event that only changes what is desired, the other is not needed."""
+        return TypeAdapter(self._kind)
 
     def encode(self, value: T, stored: bytes = b"") -> bytes:
         """The value as indented JSON, for people too, with what ``stored`` holds beyond the fields that we know."""
