@@ -45,9 +45,12 @@ class DatedVault(InMemoryKeyVault):
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
         self._clock = clock
+        self.deleted: dict[str, list[SecretRecord]] = {}
 
     def value(self, name: str, version: str | None = None) -> str:
-        valid = (item for item in reversed(self.versions[name]) if version or self._is_valid(item.secret))
+        """The value of a version, also of one that was deleted since a release read it, or of the newest one."""
+        records = self.versions.get(name) or self.deleted[name]
+        valid = (item for item in reversed(records) if version or self._is_valid(item.secret))
         return next(item.secret.value.reveal() for item in valid if version in (None, item.secret.version))
 
     def _is_valid(self, secret: Secret) -> bool:
@@ -65,7 +68,8 @@ class SecretsHistory(History):
         """Whether a version with the variable was live."""
         self.variable_removed = False
         """Whether a person removed the tags, or ``env_from_vault``."""
-        self.deleted: dict[str, list[SecretRecord]] = {}
+        assert isinstance(self.key_vault, DatedVault)
+        self.deleted = self.key_vault.deleted
         self.scene = replace(self.scene, env_from_vault=True)
         self.oracle.spec = self.agents.agents[AGENT]
         self.oracle.check_definition = self.check_definition

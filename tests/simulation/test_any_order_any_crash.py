@@ -16,9 +16,9 @@ def test_no_history_violates_an_invariant(block: int) -> None:
     assert not soak.run_block(range(FIRST + block * BLOCK, FIRST + (block + 1) * BLOCK))
 
 
-@pytest.mark.parametrize("seed", [77100076])
-def test_no_history_that_a_soak_once_found_violates_an_invariant(seed: int) -> None:
-    assert not soak.run_block(range(seed, seed + 1))
+@pytest.mark.parametrize(("world", "seed"), [("agent", 77100076), ("secrets", 77100247), ("secrets", 77100434)])
+def test_no_history_that_a_soak_once_found_violates_an_invariant(world: str, seed: int) -> None:
+    assert not soak.run_block(range(seed, seed + 1), world)
 
 
 def test_no_history_without_faults_violates_an_invariant() -> None:
