@@ -30,7 +30,8 @@ from local.storage.account import connection_string
 
 T = TypeVar("T")
 
-START_TIMEOUT = STOP_TIMEOUT = 60.0
+START_TIMEOUT = STOP_TIMEOUT = 120.0
+"""Seconds after which a stack hangs; a busy machine needs many."""
 DEFAULT_TIMEOUT = 60.0
 TIMER_TIMEOUT = 120.0
 POLL_INTERVAL = 0.1

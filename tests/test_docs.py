@@ -58,6 +58,14 @@ def test_every_command_of_a_page_exists(page: Path) -> None:
     assert set(LOCAL.findall(text)) <= COMMANDS
 
 
+def test_the_index_lists_every_decision_once_by_its_title() -> None:
+    decisions = ROOT / "docs" / "decisions"
+    listed = re.findall(r"^- \[(.+)\]\((\S+)\)$", (decisions / "README.md").read_text(), re.MULTILINE)
+    pages = [page for page in decisions.glob("*.md") if page.name != "README.md"]
+    titles = [(page.read_text().splitlines()[0].removeprefix("# "), page.name) for page in pages]
+    assert sorted(listed) == sorted(titles)
+
+
 def test_the_readme_starts_with_its_two_commands() -> None:
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```bash\n(.*?)\n```$", readme, re.MULTILINE | re.DOTALL)

@@ -12,12 +12,11 @@ from pathlib import Path
 from cli.doctor.result import Check, failed, ok, unknown
 from cli.runner import summary
 from core.agents_file.spec import Agents
+from core.agents_file.warnings import DOCUMENTED_SIZES, is_blocked
 from handlers.agents_file import load_agents_file
 from handlers.settings import APP_ROOT, ConfigError, Settings
 
 PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
-SIZES = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
-"""Documented sizes of a sandbox; Foundry refuses others with 400 (docs/reference/wire.md)."""
 PROTOCOLS = ("2.0.0", "1.0.0")
 SDKS = (
     "azure-functions", "azure-ai-projects", "azure-identity", "azure-eventgrid", "azure-keyvault-secrets",
@@ -91,16 +90,19 @@ def check_agents(agents: Agents) -> list[Check]:
 def _agent(name: str, agents: Agents) -> list[Check]:
     spec = agents.agents[name]
     size = f"cpu {spec.cpu}, memory {spec.memory}"
-    documented = ", ".join(f"{cpu} and {memory}" for cpu, memory in sorted(SIZES))
+    documented = ", ".join(f"{cpu} and {memory}" for cpu, memory in sorted(DOCUMENTED_SIZES))
     results = [
         ok(f"{name}: size", size)
-        if (spec.cpu, spec.memory) in SIZES
+        if (spec.cpu, spec.memory) in DOCUMENTED_SIZES
         else failed(f"{name}: size", f"{size} is not a documented pair", f"use one of {documented} in agents.yaml")
     ]
     for protocol, number in spec.protocols.items():
         check = f"{name}: protocol {protocol}"
         fix = 'write the version that the image\'s library speaks, such as "2.0.0"'
-        results.append(
-            ok(check, number) if number in PROTOCOLS else unknown(check, f"{number} is not a documented version", fix)
-        )
+        if is_blocked(protocol, number):
+            results.append(failed(check, f"Foundry blocks requests to version {number} since 2026-07-31", fix))
+        elif number in PROTOCOLS:
+            results.append(ok(check, number))
+        else:
+            results.append(unknown(check, f"{number} is not a documented version", fix))
     return results

@@ -53,6 +53,11 @@ def _place(agents: Agents, name: str, keys: KeyPath) -> KeyPath:
     return next((place for place in places if place in agents.lines), homes[-2])
 
 
+def is_blocked(protocol: str, version: str) -> bool:
+    """Whether Foundry refuses requests to a container that speaks this version of a protocol."""
+    return protocol in BLOCKED_PROTOCOLS and BLOCKED_VERSION.fullmatch(version) is not None
+
+
 def _of_agent(spec: AgentSpec) -> Iterator[tuple[KeyPath, KeyPath, str]]:
     """What each warning is about, the key whose line it names, and its text."""
     if (spec.cpu, spec.memory) not in DOCUMENTED_SIZES:
@@ -77,8 +82,8 @@ def _of_keys(spec: AgentSpec) -> Iterator[tuple[KeyPath, str]]:
     if slash and "." in first:
         message = f"Docker reads {quote(first)} as a registry; if it is one, write only the repository: {rest}"
         yield ("repository",), message
-    for protocol in BLOCKED_PROTOCOLS:
-        if BLOCKED_VERSION.fullmatch(spec.protocols.get(protocol, "")):
+    for protocol, version in spec.protocols.items():
+        if is_blocked(protocol, version):
             message = "Foundry blocks requests to version 1.0.0 since 2026-07-31; write 2.0.0 and update the library"
             yield ("protocols", protocol), message
     if spec.image == "amd64" and spec.inspect == "never":

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from local.background import Background
 from local.telemetry.server import Telemetry
 
 
 class TelemetryServer:
     """A running stand-in; after a restart it listens at the same address."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+    def __init__(self, background: Background) -> None:
+        self._run = background.run
         self.telemetry = Telemetry()
         self.url = self._run(self.telemetry.start())
 
@@ -47,22 +44,13 @@ class TelemetryServer:
         self.telemetry = Telemetry()
         self._run(self.telemetry.start(int(self.url.rpartition(":")[2])))
 
-    def close(self) -> None:
-        """Stop the server and its thread."""
-        self.stop()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
-
 
 @contextmanager
 def running_server() -> Iterator[TelemetryServer]:
     """A server for one test."""
-    server = TelemetryServer()
-    try:
-        yield server
-    finally:
-        server.close()
+    with Background() as background:
+        server = TelemetryServer(background)
+        try:
+            yield server
+        finally:
+            server.stop()

@@ -10,10 +10,12 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
+from handlers.gateways.storage.state_store import CONTAINER
 from local.foundry.state import image_of
 from local.storage.account import connection_string
 from tests.chaos.cluster import Cluster
 from tests.chaos.load import Load
+from tests.support.stored_journal import journal_lines
 
 REPOSITORIES = {
     "plain": "agents/plain",
@@ -28,7 +30,6 @@ PROBED = ("verified", "checked")
 INCONCLUSIVE = ("VERIFY_INCONCLUSIVE", "CHECK_INCONCLUSIVE")
 """The service did not answer the probe within ``within``: a person pushes again."""
 QUEUES = ("events", "releases", "commit-statuses", "events-poison", "releases-poison", "commit-statuses-poison")
-CONTAINER = "slipway"
 
 
 class Invariants:
@@ -69,9 +70,7 @@ class Invariants:
 
     def journal(self) -> list[dict[str, Any]]:
         """The lines of the journal, of all days."""
-        container = self._blobs.get_container_client(CONTAINER)
-        names = [blob.name for blob in container.list_blobs(name_starts_with="journal/")]
-        return [json.loads(line) for name in names for line in self._read(name).splitlines()]
+        return journal_lines(self._blobs.get_container_client(CONTAINER))
 
     def lost_messages(self) -> list[str]:
         """Messages that were poisoned or dead-lettered."""

@@ -230,7 +230,7 @@ def test_doctor_finds_a_fault_and_continues_after_a_refusal(running: StackClient
     assert failed["fix"] == "az acr config authentication-as-arm update -r demo --status enabled"
     set_faults(running, "arm", {"path": ".*", "status": 403, "body": {}})
     shown = slipway(running, "doctor", code=1)  # the version that waits for its approval needs somebody
-    assert f"slipway approve {AGENT} --version 1" in shown
+    assert f"slipway approve {AGENT} --version 1" in shown, shown
     set_faults(running, "arm")
     assert "roles, policies and subscriptions" in shown
     assert "you lack Reader on the subscription" in shown

@@ -34,7 +34,7 @@ FAULTS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "403": ({"path": "", "status": 403, "body": {"error": {"code": "Forbidden", "message": "no role"}}}, AGAIN),
 }
 """What a project answers, and the command that its targets need afterwards."""
-TROUBLE = ("SERVICE_UNAVAILABLE", "FORBIDDEN", "THROTTLED", "TIME_BUDGET_SPENT")
+TROUBLE = ("SERVICE_UNAVAILABLE", "FORBIDDEN", "TIME_BUDGET_SPENT")
 
 
 @pytest.fixture(scope="module")

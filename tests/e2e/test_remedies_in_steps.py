@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,16 +10,16 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import ContainerClient
 
 from core.reasons import Reason
 from handlers.gateways.storage.state_store import CONTAINER
 from handlers.resume_releases.secrets_check import MARKER
 from local.signing import sign_image, stack_key
 from local.stack_client import stack
-from local.storage.account import connection_string
 from tests.e2e.night import Night
 from tests.e2e.remedies import IN_STEPS
+from tests.support.stored_journal import journal_lines
 
 pytestmark = pytest.mark.timeout(1500)
 
@@ -77,19 +76,14 @@ def test_the_remedy_of_what_a_timer_finds_ends_it(night: Night) -> None:
 @contextmanager
 def container(night: Night) -> Iterator[ContainerClient]:
     """The container of states and journal."""
-    service = BlobServiceClient.from_connection_string(
-        connection_string(night.running.endpoints), connection_verify=night.running.endpoints["ca"]
-    )
-    with service, service.get_container_client(CONTAINER) as client:
+    with night.running.blobs() as account, account.get_container_client(CONTAINER) as client:
         yield client
 
 
 def recorded(night: Night) -> Counter[str]:
-    """How often a timer's reason is in the journal, which a run writes before it ends; telemetry arrives later."""
+    """How often a timer's reason is in the journal."""
     with container(night) as client:
-        names = [blob.name for blob in client.list_blobs(name_starts_with="journal/")]
-        lines = [line for name in names for line in client.download_blob(name).readall().splitlines()]
-    return Counter(reason for line in lines if (reason := json.loads(line)["reason"]) in OF_TIMERS)
+        return Counter(line["reason"] for line in journal_lines(client) if line["reason"] in OF_TIMERS)
 
 
 def a_day_passes(night: Night) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import string
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -165,7 +164,8 @@ def test_the_times_of_the_steps_add_up(trace: list[Item]) -> None:
     assert started_at(release) <= started_at(below[0]) + slack
     assert started_at(below[-1]) + duration(below[-1]) <= started_at(release) + duration(release) + slack
     covered = sum((duration(item) for item in below), timedelta())
-    assert 0.9 * duration(release) <= covered <= duration(release) + slack * len(below)
+    # a busy machine takes its time between two steps; the wait for Foundry alone is more than half of a release
+    assert 0.5 * duration(release) <= covered <= duration(release) + slack * len(below)
 
 
 def test_each_decision_is_logged_once_in_its_step(trace: list[Item]) -> None:
@@ -244,13 +244,15 @@ def test_an_agent_name_may_have_every_allowed_character_and_the_maximum_length(r
     assert live[0]["slipway.version"] == "1"
 
 
-def test_outcomes_are_published_to_the_topic(running: StackClient) -> None:
-    def live() -> list[Item] | None:
-        published = running.get("eventgrid", "/_local/published")
-        return [event for event in published if event["type"] == "Slipway.Release.Live"] or None
+def outcomes(running: StackClient, kind: str) -> list[Item]:
+    """The events of this kind about the agent, oldest first."""
+    published = running.get("eventgrid", "/_local/published")
+    return [event for event in published if (event["type"], event["subject"]) == (kind, f"agents/{AGENT}")]
 
-    (first, *_) = eventually(live, "the outcome was published")
-    assert first["subject"] == f"agents/{AGENT}"
+
+@pytest.mark.usefixtures("trace")
+def test_outcomes_are_published_to_the_topic(running: StackClient) -> None:
+    first, *_ = eventually(lambda: outcomes(running, "Slipway.Release.Live"), "the outcome was published")
     assert first["traceparent"].startswith("00-")
     assert (first["data"]["version"], first["data"]["tag"]) == ("1", "1.0.0")
 
@@ -271,9 +273,16 @@ def test_no_secret_that_was_read_leaves_the_process(running: StackClient) -> Non
     running.put("foundry", "/_local/provisioning", {"seconds": 1, "fail": {"1.4.0": error}})
     running.push(REPOSITORY, "1.4.0", "crashes")
     eventually(lambda: running.journal("IMAGE_ERROR"), "the failure was reported")
-    eventually(lambda: len(running.get("eventgrid", "/_local/published")) >= 4 or None, "the outcomes were published")
-    time.sleep(6)  # the exporter sends the metrics of this time
+    eventually(lambda: len(outcomes(running, "Slipway.Release.Failed")) == 3, "the outcomes were published")
+    eventually(lambda: failed_releases(running) == 3, "the metrics of this time arrived")
     _assert_no_canary(running)
+
+
+def failed_releases(running: StackClient) -> float:
+    """The agent's failed releases, as the metric that arrived counts them."""
+    sent = metrics_of(running, AGENT).get("slipway.releases", [])
+    failed = [item for item in sent if attributes(item)["slipway.outcome"] == "failed"]
+    return sum(float(item["data"]["baseData"]["metrics"][0]["value"]) for item in failed)
 
 
 def _assert_no_canary(running: StackClient) -> None:
@@ -303,34 +312,32 @@ INGESTION: list[Any] = [
     pytest.param({"delay_s": 20.0}, id="slow"),
     pytest.param({"drop": True}, id="down"),
 ]
+MAX_DELAY_SECONDS = 3.0
+"""Less than the exporter's retries take (500: 4.9 s, 429: 6 s, slow: 20 s), and more than a busy machine adds;
+``make bench`` measures the ratio."""
 
 
 @pytest.fixture(scope="module")
 def usual(running: StackClient) -> float:
     """Seconds of a release while ingestion works; the shorter of two, since the first may still warm up."""
-    running.put("foundry", "/_local/provisioning", {"seconds": 4})
-    return min(_release(running, f"3.{number}.0") for number in range(2))
+    running.put("foundry", "/_local/provisioning", {"seconds": 4, "fail": {}, "answer": {}})
+    return min(_release(running), _release(running))
 
 
 @pytest.mark.parametrize("fault", INGESTION)
 def test_a_fault_of_ingestion_does_not_delay_a_release(
-    running: StackClient, usual: float, fault: dict[str, Any], request: pytest.FixtureRequest
+    running: StackClient, usual: float, fault: dict[str, Any]
 ) -> None:
     running.put("telemetry", "/_local/faults", [{"path": "/track", **fault}])
-    took = _release(running, f"4.{INGESTION_ORDER.index(request.node.callspec.id)}.0")
+    took = _release(running)
     running.put("telemetry", "/_local/faults", [])
     assert took < usual + MAX_DELAY_SECONDS, f"{took:.3f} s, usually {usual:.3f} s"
 
 
-MAX_DELAY_SECONDS = 3.0
-"""Less than the exporter's retries take (500: 4.9 s, 429: 6 s, slow: 20 s), and more than a busy machine adds;
-``make bench`` measures the ratio."""
-INGESTION_ORDER = ["429", "500", "slow", "down"]
-
-
-def _release(running: StackClient, tag: str) -> float:
-    """Seconds of ``release_agent``, from the host's own log instead of telemetry."""
+def _release(running: StackClient) -> float:
+    """Seconds of ``release_agent`` for the next push, from the host's own log instead of telemetry."""
     before = running.logs().count("release_agent ended after")
+    tag = f"3.{before}.0"
     running.push(REPOSITORY, tag, tag)
     eventually(lambda: running.logs().count("release_agent ended after") > before or None, "released")
     lines = [line for line in running.logs().splitlines() if "release_agent ended after" in line]

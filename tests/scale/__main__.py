@@ -101,7 +101,7 @@ INTRODUCTION = f"""# Scale
 
 The real handlers run with services in memory, in virtual time: 200 agents for 20 minutes, 1,000 for ten minutes or six.
 Pushes come at random. A version takes 40 to 120 s, a
-request to Foundry 100 ms, one to storage 20 ms. An instance runs at most {MAX_CONCURRENT_RELEASES} releases.
+request to Foundry 100 ms, one to storage 20 ms. An instance runs {MAX_CONCURRENT_RELEASES} releases.
 
 * `budget`: `FOUNDRY_READS_PER_SECOND`. No SDK retries a refused request.
 * `lead`: from a push to its traffic, of the pushes that went live. The others were superseded, or still waited at the

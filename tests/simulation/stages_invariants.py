@@ -1,4 +1,4 @@
-"""What must hold between the stages of an agent, as an onlooker sees it who looks every few seconds."""
+"""What must hold between the stages of an agent, checked every few seconds."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Literal
 
 from core.agents_file.spec import Probe
+from core.agents_file.warnings import DOCUMENTED_SIZES
 from core.definition import definition_parts
 from core.foreign_text import ForeignText
 from core.model import (
@@ -32,7 +33,6 @@ from handlers.gateways.in_memory.evaluations import InMemoryEvaluations
 from handlers.gateways.interfaces import DeleteResult
 from handlers.redaction import foreign_answer, foreign_failure
 
-RESOURCE_TIERS = {("0.5", "1Gi"), ("1", "2Gi"), ("2", "4Gi")}
 DELETED_TOOLBOX = ""
 """Stands in the place of a deleted toolbox version."""
 
@@ -142,7 +142,7 @@ class InMemoryFoundry(InMemoryEvaluations):
 
     async def create_version(self, agent: str, definition: Definition, metadata: Mapping[str, str]) -> Version:
         self.create_count += 1
-        if (definition.cpu, definition.memory) not in RESOURCE_TIERS:
+        if (definition.cpu, definition.memory) not in DOCUMENTED_SIZES:
             raise PermanentError("Foundry", "invalid_request", "a valid resource tier", status=400)
         record = await self.load(agent) or self.agents.setdefault(agent, AgentRecord(identity=f"identity-of-{agent}"))
         existing = self._duplicate(record, definition, metadata)

@@ -17,6 +17,8 @@ CREATES_MARKUP = re.compile(
 EXTERNAL_URL = re.compile(r"(?<![:\w])(?:https?:)?//[a-z0-9-]+\.[a-z]", re.IGNORECASE)
 NAMESPACE = "http://www.w3.org/2000/svg"
 MAX_LINES = 200
+COLOUR = re.compile(r"s\d")
+"""The class of a series in a plot, which metrics.js counts."""
 
 
 def name(path: Path) -> str:
@@ -43,3 +45,12 @@ def test_every_file_is_used() -> None:
     texts = "".join(path.read_text() for path in PAGE)
     unused = {path.name for path in PAGE if not re.search(rf"[./]{re.escape(path.name)}\"", texts)}
     assert unused == {"index.html"}
+
+
+def test_every_class_and_id_of_a_stylesheet_is_one_that_the_page_gives() -> None:
+    given = "".join(path.read_text() for path in PAGE if path.suffix in (".js", ".html"))
+    for sheet in FILES.glob("*.css"):
+        selectors = re.sub(r"/\*.*?\*/|\{[^{}]*\}", "", sheet.read_text(), flags=re.DOTALL)
+        styled = set(re.findall(r"[.#]([a-z][\w-]*)", selectors))
+        unused = {name for name in styled if not re.search(rf"(?<![\w-]){name}(?![\w-])", given)}
+        assert {name for name in unused if not COLOUR.fullmatch(name)} == set(), sheet.name

@@ -14,7 +14,7 @@ from handlers.gateways.cold_start import FOUNDRY, STORAGE, prepare
 
 
 class Credential:
-    """Keeps what it was asked for; fails, or never answers, where told to."""
+    """Keeps what it was asked for; fails, or never answers, as it was made to."""
 
     def __init__(self, error: Exception | None = None, *, answers: bool = True) -> None:
         self.scopes: list[str] = []

@@ -196,6 +196,7 @@ def test_the_page_lists_every_property_of_a_decision(exported: Exported) -> None
 
 def test_every_line_has_the_severity_and_help_of_its_reason(exported: Exported) -> None:
     _run()
+    assert exported.lines
     for line in exported.lines:
         reason = Reason[line["slipway.reason"]]
         image = f"{line.get('slipway.repository')}:{line.get('slipway.tag')}"

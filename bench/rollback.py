@@ -1,4 +1,4 @@
-"""The cost of a safe release: rollback after a failed check, and unneeded calls."""
+"""How soon the traffic is back after a failed check."""
 
 from __future__ import annotations
 
@@ -12,21 +12,16 @@ from local.stack_client import host
 
 CHECKED = {"release": {"check": {"ask": "ping", "expect": "pong"}}}
 PARTS = ("foundry", "blob", "queue", "vault", "identity", "registry_tls")
-PROBE_PATHS = ("/sessions", "/responses", "/invocations")
 
 
 def rows(effort: Effort) -> Iterator[Row]:
-    """Rollback, and unneeded calls of a plain release."""
+    """One row: the sequential requests of a rollback."""
     with start_testbed({"agent": 0}, CHECKED) as testbed, host(testbed.running, only=["event_queued", "release_agent"]):
         testbed.provisioning(0)
         testbed.wait_until_live("agent", testbed.push("agent"))
         testbed.running.put("foundry", "/_local/provisioning", {"answer": {".*": "something else"}})
         testbed.delay(DELAY)
         yield _rollback_row([_time_rollback(testbed) for _ in range(effort.choose(5, 2))])
-    with start_testbed({"plain": 1}) as testbed, host(testbed.running, only=["event_queued", "release_agent"]):
-        testbed.provisioning(0)
-        testbed.wait_until_live("plain", testbed.push("plain"))
-        yield _unneeded_calls_row(testbed)
 
 
 def _time_rollback(testbed: Testbed) -> tuple[float, int]:
@@ -58,23 +53,4 @@ def _rollback_row(rollbacks: Sequence[tuple[float, int]]) -> Row:
             "ms": 1000 * median(seconds for seconds, _ in rollbacks),
             "round trips times the delay, ms": 1000 * DELAY * median(trips for _, trips in rollbacks),
         },
-    )
-
-
-def _unneeded_calls_row(testbed: Testbed) -> Row:
-    since = testbed.push("plain")
-    testbed.wait_until_live("plain", since)
-    calls = {part: [call for call in testbed.requests(part, since) if call["at"] >= since] for part in PARTS}
-    reads = [call for call in calls.pop("registry_tls") if call["headers"].get("User-Agent", "").startswith("azsdk")]
-    probes = [call for call in calls["foundry"] if any(path in call["path"] for path in PROBE_PATHS)]
-    return Row(
-        name="unneeded calls",
-        description="probes, sessions and registry reads of a release without verify, check and inspection",
-        unit="calls",
-        value=len(reads) + len(probes),
-        target=0,
-        bound=0,
-        bound_description="none",
-        method="One release; the stand-ins count the requests",
-        details={f"to {part}": float(len(requests)) for part, requests in calls.items()},
     )
