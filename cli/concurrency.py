@@ -45,10 +45,13 @@ def reading(names: Sequence[str]) -> str:
 
 
 async def read_agents(
-    context: CommandContext, names: Sequence[str], read: Callable[[str], Awaitable[T]]
+    context: CommandContext,
+    names: Sequence[str],
+    read: Callable[[str], Awaitable[T]],
+    patience: timedelta = USUAL_TIME,
 ) -> AgentReads[T]:
     """Read each agent; raise the first error only if no agent could be read."""
-    reads = await try_to_read_agents(context, names, read)
+    reads = await try_to_read_agents(context, names, read, patience)
     if reads.unread and not reads.found:
         raise next(iter(reads.unread.values()))
     return reads
@@ -74,7 +77,10 @@ async def try_to_read_agents(
 
     async def read_one(name: str) -> None:
         project = project_of(name)
-        error = busy.get(project) or await _error_of(ask(name), patience)
+        limiter = context.gateways.limiter_of(name)
+        error = busy.get(project) or await _error_of(
+            ask(name), patience, lambda: not limiter.is_calm(clock.monotonic())
+        )
         if error is not None:
             unread[name] = error
         if isinstance(error, TransientError) and error.throttled:
@@ -88,12 +94,15 @@ async def try_to_read_agents(
     return AgentReads({name: found[name] for name in names if name in found}, unread)
 
 
-async def _error_of(work: Awaitable[None], patience: timedelta) -> GatewayError | None:
+async def _error_of(
+    work: Awaitable[None], patience: timedelta, is_throttled: Callable[[], bool]
+) -> GatewayError | None:
     """Return the error of work that has so much time; None if it was done."""
     try:
         await asyncio.wait_for(work, patience.total_seconds())
     except TimeoutError:
-        return TransientError("Foundry", "Timeout", f"no answer within {patience.total_seconds():.0f} s")
+        message = f"no answer within {patience.total_seconds():.0f} s"
+        return TransientError("Foundry", "429" if is_throttled() else "Timeout", message, throttled=is_throttled())
     except GatewayError as error:
         return error
     return None

@@ -1,6 +1,7 @@
-"""Creates the virtual environment and shows progress; needs no installed package, so any Python can run it."""
+"""Creates the virtual environment and shows progress.
 
-from __future__ import annotations
+It needs no installed package and is written for Python 3.6, so that an old Python says which one is needed.
+"""
 
 import re
 import subprocess
@@ -67,8 +68,8 @@ sys.exit({call}())
 """
 
 
-def _problem() -> str | None:
-    """Return what is missing on this machine, with the command that installs it."""
+def _problem() -> str:
+    """Return what is missing on this machine, with the command that installs it; empty where nothing is."""
     if sys.version_info < OLDEST:
         found = ".".join(map(str, sys.version_info[:3]))
         return f"Slipway needs Python 3.11 or newer; this is {found}: name another, as in make demo PYTHON=python3.13"
@@ -78,7 +79,7 @@ def _problem() -> str | None:
     except ImportError:
         package = f"python3.{sys.version_info[1]}-venv"  # python3-venv is only for Debian's own Python
         return f"Python's venv module is missing; on Debian or Ubuntu: sudo apt-get install -y {package}"
-    return None
+    return ""
 
 
 def show_progress(lines: object, pins: int) -> str:

@@ -28,12 +28,12 @@ def versions(
 
 async def list_versions(context: CommandContext, agent: str) -> CommandResult:
     """Return one row per version; raise UsageError for an unknown agent, GatewayError if one read fails."""
-    from cli.concurrency import read_agents
+    from cli.concurrency import MAX_WAIT, read_agents
     from core.prune.retention import version_number
     from handlers.prune_versions.run import plan_versions
 
     spec = context.spec_of(agent)
-    reads = await read_agents(context, [agent], lambda _: plan_versions(spec, context.gateways))
+    reads = await read_agents(context, [agent], lambda _: plan_versions(spec, context.gateways), MAX_WAIT)
     prune, signers, now = reads.found[agent], reads.found[agent].release.signers, context.gateways.clock.now()
     newest_first = sorted(prune.decisions, key=lambda item: version_number(item.version), reverse=True)
     rows = [_row(decision, signers.get(decision.version.number), now) for decision in newest_first]

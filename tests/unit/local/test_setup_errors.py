@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import os
@@ -52,6 +53,13 @@ def test_an_older_python_is_an_error_that_says_how_to_choose_another(tmp_path: P
     assert done.stderr.strip() == (
         "Slipway needs Python 3.11 or newer; this is 3.9.6: name another, as in make demo PYTHON=python3.13"
     )
+
+
+def test_an_old_python_can_read_the_installer_that_refuses_it() -> None:
+    """RHEL 8 has 3.6 as python3, which knows neither ``annotations`` of __future__ nor later syntax."""
+    source = (ROOT / "local" / "bootstrap_venv.py").read_text()
+    tree = ast.parse(source, feature_version=(3, 6))
+    assert not any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in ast.walk(tree))
 
 
 def test_ctrl_c_during_the_installation_says_how_it_goes_on(tmp_path: Path) -> None:
