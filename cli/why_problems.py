@@ -13,7 +13,7 @@ READ_THE_FILE = frozenset(("ACCEPTED", "BEGIN", "LIVE", "ALREADY_LIVE"))
 OF_NO_EVENT = "event "
 
 
-PAUSED = "PAUSED"
+PAUSED, OUTCOME_NOT_PUBLISHED = "PAUSED", "OUTCOME_NOT_PUBLISHED"
 
 
 def open_problems(decisions: Sequence[Decision], paused: Collection[str] | None = None) -> list[dict[str, Any]]:
@@ -28,7 +28,7 @@ def open_problems(decisions: Sequence[Decision], paused: Collection[str] | None 
         if decision.get("reason") in READ_THE_FILE:
             _end_wrong_file(problems)
         if needs_a_person(decision):
-            kind = PAUSED if decision.get("reason") == PAUSED else ""
+            kind = _kind_of(str(decision.get("reason")))
             problems.pop((about or event, kind), None)  # the last one comes last
             problems[about or event, kind] = _problem(decision)
             continue
@@ -39,13 +39,18 @@ def open_problems(decisions: Sequence[Decision], paused: Collection[str] | None 
     return [found for key, found in problems.items() if key not in is_over]
 
 
+def _kind_of(reason: str) -> str:
+    """Return the kind of a problem: what does not affect the release stands beside it, and hides no failure."""
+    return reason if reason in (PAUSED, OUTCOME_NOT_PUBLISHED) else ""
+
+
 def _ended_by(reason: str, *, is_pause_known: bool) -> tuple[str, ...]:
     """Return the kinds of problems that are over with a decision; a rollback goes live while its agent is paused."""
     if reason == "UNPAUSED":
         return (PAUSED,)
     if reason not in OVER:
         return ()
-    return ("",) if is_pause_known else ("", PAUSED)
+    return ("", OUTCOME_NOT_PUBLISHED) if is_pause_known else ("", OUTCOME_NOT_PUBLISHED, PAUSED)
 
 
 def _end_wrong_file(problems: dict[tuple[str, str], dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from cli.commands.why import explain
 from cli.exit_codes import NOTHING_TO_DO, UsageError
+from cli.why_problems import open_problems
 from core.reasons import Reason
 from handlers.events.broken_config import record_broken_config
 from handlers.poison import handle_poison_message
@@ -92,6 +93,15 @@ async def test_it_finds_a_poisoned_event_until_it_was_sent_again(app: App, subje
     app.clock.passed += 60
     await app.event(LOST)
     assert (await explain(context_of(app), subject, DAY)).data["problems"] == []
+
+
+def test_an_event_that_was_not_published_hides_no_failure() -> None:
+    failed = {"agent": AGENT, "reason": "VERIFY_FAILED", "severity": "error"}
+    unpublished = {"agent": AGENT, "reason": "OUTCOME_NOT_PUBLISHED", "severity": "warning"}
+    assert [found["reason"] for found in open_problems([failed, unpublished])] == [
+        "VERIFY_FAILED",
+        "OUTCOME_NOT_PUBLISHED",
+    ]
 
 
 async def test_it_finds_a_poisoned_release(app: App) -> None:
