@@ -783,7 +783,7 @@ def test_prepackage_rejects_a_wrong_agents_yaml(tmp_path: Path, capsys: pytest.C
     file = tmp_path / "agents.yaml"
     file.write_text(text)
     assert prepackage.main(file) == 1
-    assert "line 1" in capsys.readouterr().out
+    assert "agents.yaml:1: " in capsys.readouterr().out
     assert prepackage.main(tmp_path / "none.yaml") == 1
 
 
