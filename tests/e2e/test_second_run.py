@@ -25,8 +25,9 @@ def status(running: StackClient) -> tuple[str | None, str | None]:
     """The live version and its tag, as the command line says; a first version has the traffic before it is released."""
     environment = {**os.environ, **running.endpoints["env"]}
     command = [sys.executable, "-m", "cli", "status", AGENT, "--json"]
-    printed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True).stdout
-    (shown,) = json.loads(printed)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode in (0, 3), done.stderr  # 3: a busy machine did not answer in time
+    (shown,) = json.loads(done.stdout)
     return (shown["live"], shown["live_tag"]) if shown["state"] == "LIVE" else (None, None)
 
 
