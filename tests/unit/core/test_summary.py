@@ -65,6 +65,7 @@ FULL = DesiredState(
     stage_wait=StageWait(OTHER, NOW, LATER, "STAGE_WAITING"),
     passed_digests=(PUSH.digest,),
     past_stage=PUSH.digest,
+    withdrawn_digest=PUSH.digest,
 )
 LIVE = ReleaseState(
     observed_generation=3,

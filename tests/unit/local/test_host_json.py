@@ -31,7 +31,7 @@ def test_the_defaults_are_those_of_the_real_host() -> None:
 
 def test_the_file_of_this_app() -> None:
     settings = load(ROOT / "host.json", {})
-    assert (settings.batch_size, settings.new_batch_threshold, settings.max_polling_interval) == (32, 16, 0.1)
+    assert (settings.batch_size, settings.new_batch_threshold, settings.max_polling_interval) == (32, 32, 0.1)
     assert (settings.visibility_timeout, settings.function_timeout) == (60, 1800)
 
 

@@ -253,7 +253,7 @@ def test_the_mistakes_on_the_page_are_up_to_date() -> None:
     (text,) = (found[2] for found in BLOCK.finditer(PAGE) if found[1] == "yaml wrong")
     with pytest.raises(AgentsFileError) as wrong:
         load_agents(text.encode())
-    assert f"```text\n{wrong.value}\n```" in PAGE
+    assert f"```text\n{wrong.value.text_for('agents.yaml')}\n```" in PAGE
 
 
 @pytest.mark.parametrize(
