@@ -104,6 +104,7 @@ def exported(providers: Exported) -> Iterator[Exported]:
     handler = Lines(providers)
     logging.getLogger("slipway").addHandler(handler)
     providers.exporter.clear()
+    providers.lines.clear()
     yield providers
     logging.getLogger("slipway").removeHandler(handler)
 
@@ -387,7 +388,6 @@ async def test_a_status_without_versions_is_reported_as_zero(exported: Exported)
 
 @in_virtual_time
 async def test_the_journal_and_application_insights_get_the_same_lines(exported: Exported) -> None:
-    exported.lines.clear()
     app = await live_app()
     app.foundry.answers["b" * 64] = "no idea"
     await push_and_release(app, "v2", "b")
@@ -408,3 +408,18 @@ def test_every_release_span_names_its_image(exported: Exported) -> None:
         "a pin may come before there is a release"
     )
     assert {name: image - keys for name, keys in spans.items() if image - keys} == {}
+
+
+@in_virtual_time
+async def test_the_steps_of_a_release_account_for_all_its_time(exported: Exported) -> None:
+    """In virtual time, where only what waits takes time: no load of the machine is between two steps."""
+    app = App(clock=VirtualClock())
+    await app.pushed()
+    assert await app.released() == "LIVE"
+    (wait,) = [span for span in exported.exporter.get_finished_spans() if span.name == "release.wait"]
+    assert wait.start_time is not None
+    assert wait.end_time is not None
+    waited = (wait.end_time - wait.start_time) / 1e9
+    assert waited == app.foundry.provisioning
+    decided = sum(line.get("slipway.took_s", 0.0) for line in exported.lines)
+    assert waited + decided == exported.lines[-1]["slipway.since_start_s"]
