@@ -13,9 +13,11 @@ from typing import Any
 
 from azure.ai.projects.models import AgentEndpointConfig, FixedRatioVersionSelectionRule, VersionSelector
 
+from handlers.gateways.storage.state_store import CONTAINER
 from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually
 from tests.support.cli_schemas import validated
+from tests.support.stored_journal import journal_lines
 
 COMMAND_TIMEOUT = 180.0
 """Seconds after which a command hangs; `python -m bench --only situations` measures what they take."""
@@ -93,6 +95,11 @@ class Night:
         return Counter(
             (str(line.get("slipway.agent")).removesuffix("-agent"), str(line.get("slipway.reason"))) for line in lines
         )
+
+    def recorded(self) -> Counter[str]:
+        """How often each reason is in the stored journal, which a run writes before it ends."""
+        with self.running.blobs() as account, account.get_container_client(CONTAINER) as container:
+            return Counter(line["reason"] for line in journal_lines(container))
 
     def move_traffic(self, name: str, version: str) -> None:
         rule = FixedRatioVersionSelectionRule(agent_version=version, traffic_percentage=100)
