@@ -126,7 +126,7 @@ def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
         return Poll(Reason.CREATE, number)  # it was just created: reads lag
     if _is_unwanted(release):
         return UpdateState(Reason.DELETE_DUPLICATE, transitions.duplicate_deleted(release))
-    if release.has_older_candidate:
+    if release.has_older_candidate and release.phase is Phase.STARTED:
         return UpdateState(Reason.CANDIDATE_GONE, transitions.duplicate_deleted(release), already_reported=True)
     if version is None and is_new(release.started_at, now):
         return Poll(Reason.CREATE, number)  # the same where our clock is minutes ahead of Foundry's

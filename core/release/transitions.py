@@ -110,8 +110,9 @@ def create_again(state: ReleaseState) -> ReleaseState:
 
 
 def without_candidate(state: ReleaseState) -> ReleaseState:
-    """The candidate is of no use any more."""
-    return replace(state, candidate=None, has_older_candidate=False, is_duplicate=False)
+    """The candidate is of no use any more; the next one passes every gate itself."""
+    phase = Phase.STARTED if state.is_open else state.phase
+    return replace(state, phase=phase, candidate=None, has_older_candidate=False, is_duplicate=False)
 
 
 def writing(
@@ -227,15 +228,8 @@ def answered_without_release(
     """
     push = push_to_run(desired, state, now) if reason in OF_PUSH_TO_RUN else desired.push
     before = _with_history(state, Reason.SUPERSEDED, now) if state.is_open else state
-    answered = replace(
-        before,
-        observed_generation=desired.generation,
-        push=push,
-        pending_write=None,
-        candidate=None,
-        is_duplicate=False,
-    )
-    return ended(answered, reason, now, detail)
+    answered = replace(before, observed_generation=desired.generation, push=push, pending_write=None)
+    return ended(without_candidate(answered), reason, now, detail)
 
 
 def went_live(state: ReleaseState, identity: str | None, now: datetime, detail: str = "") -> ReleaseState:

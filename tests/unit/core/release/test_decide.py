@@ -606,6 +606,23 @@ def test_a_candidate_that_was_deleted_before_the_release_was_asked_for_is_create
     assert isinstance(decide(forgotten.state, gone, asked), Create), "and nothing waits for the deleted version"
 
 
+def test_a_candidate_of_an_earlier_release_that_passed_a_gate_of_this_one_and_is_deleted_ends_it() -> None:
+    confirmed = replace(CONFIRMED, has_older_candidate=True, started_at=LONG_AGO)
+    decided = decide(confirmed, read_all(AT_1, version("1"), gone={"2": None}), ANSWERED)
+    assert isinstance(decided, EndRelease)
+    assert decided.reason is Reason.CANDIDATE_GONE
+
+
+@pytest.mark.parametrize("phase", [Phase.CONFIRMED, Phase.VERIFIED, Phase.EVALUATED])
+def test_another_candidate_does_not_pass_a_gate_that_only_the_first_one_passed(phase: Phase) -> None:
+    duplicate = replace(WITH_CANDIDATE, phase=phase, is_duplicate=True)
+    forgotten = decide(duplicate, read_all(AT_1, version("1"), gone={"2": None}), ANSWERED)
+    assert isinstance(forgotten, UpdateState)
+    assert (forgotten.state.candidate, forgotten.state.phase) == (None, Phase.STARTED)
+    assert transitions.create_again(duplicate).phase is Phase.STARTED
+    assert transitions.duplicate_deleted(replace(duplicate, phase=Phase.ENDED)).phase is Phase.ENDED
+
+
 def test_a_release_superseded_three_times_is_finished_first() -> None:
     superseded = replace(CONFIRMED, supersede_count=3)
     decided = decide(
