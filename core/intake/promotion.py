@@ -73,7 +73,7 @@ def promote(
 
     With the target's own release state, pushes that have not passed that stage are not desired any more.
     """
-    if withdrawn := _withdrawn(desired, upstream, release or ReleaseState(), now):
+    if withdrawn := _withdrawn(desired, spec, upstream, release or ReleaseState(), now):
         return withdrawn
     if release is None or not (tags := unpassed_tags(desired, release)):
         return _promote(desired, spec, upstream, now)
@@ -86,7 +86,7 @@ def promote(
 
 
 def _withdrawn(
-    desired: DesiredState, upstream: Sequence[UpstreamTarget], release: ReleaseState, now: datetime
+    desired: DesiredState, spec: AgentSpec, upstream: Sequence[UpstreamTarget], release: ReleaseState, now: datetime
 ) -> Promotion | None:
     """Take back an image whose traffic somebody moved in the stage before, until it is live here; or take it again."""
     good, push = _good_at_all(upstream, now), desired.push
@@ -97,6 +97,8 @@ def _withdrawn(
         withdrawn = with_withdrawn(desired, moved.digest)
         return Promotion(withdrawn, Reason.STAGE_CANCELLED, f"{moved.tag}: {good.why}", push=moved)
     if push is None or not push.digest == good.push.digest == desired.withdrawn_digest:
+        return None
+    if add(good.since, spec.place.soak) > now:  # another image was good there meanwhile
         return None
     again = replace(user_change(desired, Cause.PUSH, now), withdrawn_digest="")
     return Promotion(again, Reason.ACCEPTED, f"good at {_names(upstream)} again", push=push)

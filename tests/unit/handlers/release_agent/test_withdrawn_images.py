@@ -112,6 +112,24 @@ async def test_a_newer_image_takes_the_place_of_a_withdrawn_one() -> None:
     assert await app.live_in("eu") == "3"
 
 
+async def test_a_withdrawn_image_that_becomes_the_good_one_again_after_another_waits_for_its_time() -> None:
+    app = await taken(MANUAL)
+    push = (await app.state_store.get_desired(EU)).push
+    move(app, "1")
+    await approve(app)
+    await pushed(app, "c")
+    await user_commands.request_release(app.agents.agents[STAGING], "ana", app.gateways, push)
+    await app.run_queue()
+    assert await app.live_in("default") == "2"
+    await resumed(app)
+    await approve(app)
+    assert await app.live_in("eu") == "1"
+    await app.wait(HOUR)
+    await resumed(app)
+    await approve(app)
+    assert await app.live_in("eu") == "2"
+
+
 async def test_an_operator_sends_a_withdrawn_image_past_the_stage() -> None:
     app = await taken(MANUAL)
     move(app, "1")
