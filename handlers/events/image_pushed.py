@@ -58,7 +58,7 @@ class _Offering:
         return {**push.fields, "event": push.event_id, "cause": Cause.PUSH.value, **step}
 
     async def offer(self, spec: AgentSpec) -> bool:
-        """Return whether the agent's newest image was pushed again."""
+        """Return whether the push is of the agent's newest image already, also where its event is delivered again."""
         push = self.pushed.push
         with otel.span(STEP, parent=self.pushed.traceparent, agent=spec.name, **push.fields) as set_attributes:
             traceparent = self._traceparent
@@ -67,11 +67,12 @@ class _Offering:
                 return apply_push(desired, spec, push, traceparent, now)
 
             update = await update_and_enqueue(spec.name, apply, self.gateways, dry_run=self.pushed.dry_run)
-            repeated = is_repeated(update, push, self.gateways.clock.now())
-            update = await self._repeat(spec, update) if repeated else update
+            is_same = update.reason is Reason.SAME_PUSH
+            if is_repeated(update, push, self.gateways.clock.now()):
+                update = await self._repeat(spec, update)
             set_attributes(reason=update.reason.value)
             self._record(spec, update)
-            return repeated
+            return is_same
 
     async def offer_again(self, spec: AgentSpec) -> None:
         """Repeat what failed in a later stage, which takes its images from the stage before and not from pushes."""

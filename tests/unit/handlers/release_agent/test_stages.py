@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.agents_file.loader import load_agents
 from core.model import Failure, Push, Routing
 from core.reasons import Reason
+from core.state.desired import DesiredState
 from handlers import user_commands
 from handlers.gateways.errors import TransientError
 from handlers.resume_releases.run import resume_releases
@@ -91,6 +94,24 @@ async def test_an_image_that_failed_in_production_goes_live_there_once_it_is_pus
     assert [reasons(app, target).count("LIVE") for target in (STAGING, EU, US)] == [1, 1, 1]
     await pushed(app)
     assert reasons(app, EU)[-1] == "LIVE"
+
+
+async def test_an_event_of_which_only_staging_was_handled_releases_in_production_once_it_comes_again() -> None:
+    app = ProjectsApp(FILE)
+    app.foundries["eu"].failures["a" * 64] = Failure("CodeError", "exited with 1")
+    await pushed(app)
+    await app.wait(HOUR)
+    app.foundries["eu"].failures.clear()
+
+    def handled(desired: DesiredState) -> DesiredState:
+        assert desired.push is not None
+        return replace(desired, push=replace(desired.push, pushed_at=app.clock.now()))
+
+    await app.state_store.update_desired(STAGING, handled)
+    await pushed(app)
+    assert reasons(app, EU)[-1] == "LIVE"
+    await pushed(app)
+    assert reasons(app, EU).count("LIVE") == 1
 
 
 async def test_a_rollback_in_staging_within_the_time_stops_the_image() -> None:
