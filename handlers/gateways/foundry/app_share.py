@@ -145,13 +145,16 @@ class AppShare:
 
     async def _exchange(self, instances: Instances, now: float) -> None:
         refused_at, left = self._own_refusal
-        own = Heartbeat(self._name, tuple(now - began for began, _ in self._own), now - refused_at, left)
+        shared = max(left, MIN_READS_PER_SECOND)  # what refusals without heartbeats left is no rate of the app
+        own = Heartbeat(self._name, tuple(now - began for began, _ in self._own), now - refused_at, shared)
         try:
             others = await instances.exchange(own)
         except GatewayError:
             self._exchange_failed = True  # releases go on: by what the last exchange said, and then by an equal share
             return
         self._exchange_failed, self._exchanged_at = False, now
+        refused_at, left = self._own_refusal
+        self._own_refusal = refused_at, max(left, MIN_READS_PER_SECOND)
         self._alive = frozenset(beat.instance for beat in others)
         self._others = sorted((now - age, beat.instance) for beat in others for age in beat.ages)
         refusals = [NOT_REFUSED, *((now - beat.since_refusal, beat.rate_left) for beat in others)]

@@ -252,6 +252,26 @@ async def test_where_heartbeats_can_no_longer_be_written_what_was_heard_counts_f
         assert goes_on.done()
 
 
+@in_virtual_time
+async def test_what_refusals_without_heartbeats_left_does_not_hide_the_releases_from_the_others() -> None:
+    clock = VirtualClock()
+    instances = HealingInstances(clock)
+    instances.failures = 1_000
+    limiter = FoundryRateLimiter(4.0, instances, "middle")
+    async with AsyncExitStack() as releases:
+        await hold(limiter, clock, releases)
+        await asyncio.sleep(HEARTBEAT_SECONDS + 1)
+        for _ in range(20):
+            limiter.record_refusal(clock.monotonic())
+            await asyncio.sleep(ONE_REFUSAL_SECONDS)
+        assert rate(limiter, clock) < MIN_READS_PER_SECOND
+        instances.failures = 0
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+        (beat,) = await instances.exchange(Heartbeat(FIRST))
+        assert beat.rate_left == MIN_READS_PER_SECOND, "less counts as metadata that a person changed"
+        assert rate(limiter, clock) >= MIN_READS_PER_SECOND
+
+
 class WrongClock(VirtualClock):
     """The clock of a machine that counts from another moment."""
 
