@@ -185,6 +185,17 @@ async def test_one_listing_says_which_desired_states_are_but_a_push(storage: Sto
     }
 
 
+@pytest.mark.parametrize("generation", ["", "many"])
+async def test_a_desired_state_whose_metadata_a_person_changed_is_read(real: Storage, generation: str) -> None:
+    store = real.state_store
+    assert isinstance(store, BlobStateStore)
+    await store.update_desired("plain", lambda _: desired(2))
+    async with BlobServiceClient.from_connection_string(real.connection) as service:
+        blob = service.get_blob_client(store.container, "desired/plain.json")
+        await blob.set_blob_metadata({"generation": generation})
+    assert await store.list_desired() == {"plain": DesiredSummary()}
+
+
 async def test_the_journal_keeps_lines_in_order(storage: Storage) -> None:
     assert await storage.journal.read_day(storage.clock.now()) == []
     for number in range(3):

@@ -185,7 +185,7 @@ def _summary(desired: Metadata) -> DesiredSummary:
     """What the metadata says; none where a person changed it beyond reading, and where an older Slipway wrote it."""
     try:
         return DesiredSummary(int(desired.get("generation", "0")), desired.get("push") or "")
-    except ValueError:
+    except (ValueError, TypeError):
         return DesiredSummary()
 
 
