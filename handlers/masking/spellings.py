@@ -54,7 +54,7 @@ OTHER_READINGS = ((HEX_DUMP_SIGNS, HEX_DUMP), (QUOTED_SIGNS, QUOTED), (NUMBERS_S
 """What a text must have to be read in another way, and what is replaced then."""
 CHARS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
 MIXED = re.compile(r"(?s)(?=.{12})(?=.*[A-Za-z])(?=(?:.*[0-9]){2})")
-"""What is no word or name even in other letters."""
+"""What is no word or name even in other letters; to match at the start: a search would try each character anew."""
 HEX_VALUE = re.compile(rf"{HEX}[0-9a-fA-F-]{{14,}}{HEX}")
 
 
@@ -120,7 +120,7 @@ def spellings_of(values: Collection[str], min_chars: int) -> frozenset[str]:
     plain = frozenset(form for value in values for form in _forms(value))
     found = {form for form in plain if len(form) >= min_chars}
     found |= {form for form in _unescaped_forms(plain) if len(form) >= min_chars}
-    found |= {other for value in values if MIXED.search(value) for other in (value.lower(), value.upper())}
+    found |= {other for value in values if MIXED.match(value) for other in (value.lower(), value.upper())}
     encoded = (code for form in plain for code in _encoded(form.encode("utf-8", "surrogatepass")))
     return frozenset(found | {code for code in encoded if len(code) >= max(min_chars, MIN_ENCODED_CHARS)})
 

@@ -298,6 +298,13 @@ def test_the_finder_finds_the_longest_and_forgets() -> None:
     assert list(finder.spans("password-1-long zebra-crossing")) == []
 
 
+@pytest.mark.parametrize("value", ["k" * 25_000, f"{'k' * 12_500}1{'k' * 12_499}"])
+def test_the_longest_value_of_a_vault_costs_little_where_it_has_hardly_a_digit(value: str) -> None:
+    began = time.process_time()
+    assert value in spellings_of([value], 8)
+    assert time.process_time() - began < 1.0  # a hundredth; a search from each character takes several seconds
+
+
 def test_many_secrets_cost_little() -> None:
     finder = Finder()
     documents = [";".join(f"Key{part}={number:06}{part:04}aBcDeFgHiJkL" for part in range(35)) for number in range(100)]
