@@ -33,8 +33,11 @@ ESCAPE = re.compile(
     re.VERBOSE,
 )
 ESCAPE_SIGNS = re.compile(r"[\\%&\uff01-\uff5e\u3000]")
-BREAK = r"[ \t]*[\\|\u2502]?(?:\r\n|[\r\n])(?:[ \t]*[|\u2502>])?[ \t]*"
-"""The end of a line, also in a box, a quotation or the output of a service of Compose."""
+BREAK = r"(?<![ \t])[ \t]*[\\|\u2502]?(?:\r\n|[\r\n])(?:[ \t]*[|\u2502>])?[ \t]*"
+"""The end of a line, also in a box, a quotation or the output of a service of Compose.
+
+It begins where its spaces begin: tried from each of them, many in a row would take seconds.
+"""
 UNSEEN = r"\x1b\[[0-9;]*[A-Za-z]|[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]"
 """Colours of a terminal, control characters, and characters without width."""
 JOINS = (re.compile(f"{UNSEEN}|{BREAK}"), re.compile(f"(?P<space>{BREAK})"))

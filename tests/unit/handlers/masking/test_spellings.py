@@ -305,6 +305,13 @@ def test_the_longest_value_of_a_vault_costs_little_where_it_has_hardly_a_digit(v
     assert time.process_time() - began < 1.0  # a hundredth; a search from each character takes several seconds
 
 
+def test_many_spaces_in_a_row_cost_little() -> None:
+    text = f"{' ' * 20_000}x\n"
+    began = time.process_time()
+    assert any(reading.text != text for reading in readings(text))
+    assert time.process_time() - began < 1.0  # a hundredth; an end of a line from each space takes ten seconds
+
+
 def test_many_secrets_cost_little() -> None:
     finder = Finder()
     documents = [";".join(f"Key{part}={number:06}{part:04}aBcDeFgHiJkL" for part in range(35)) for number in range(100)]
