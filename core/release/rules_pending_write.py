@@ -72,11 +72,11 @@ def _shows_no_earlier_routing(release: ReleaseState, pending: PendingWrite, now:
     """False where a stale read may show the time before our last routing write.
 
     A rollback goes to the routing before the move: it would count as applied while the failed version serves. A version
-    that this release created had no traffic before.
+    that this release created had no traffic before; times alone do not show it where our clock is behind Foundry's.
     """
     if release.routed_at is None or now - release.routed_at >= CONSISTENCY_LAG:
         return True
-    if pending.kind is not WriteKind.MOVE_TRAFFIC or release.started_at is None:
+    if pending.kind is not WriteKind.MOVE_TRAFFIC or release.started_at is None or release.has_older_candidate:
         return False
     created_at = release.created_at.get(release.candidate or "")
     return created_at is not None and created_at >= release.started_at

@@ -266,6 +266,18 @@ def test_a_move_to_a_version_of_this_release_is_seen_also_shortly_after_another_
     assert (polled.state is not None) is is_seen
 
 
+def test_a_kept_candidate_may_have_served_before_although_our_clock_is_behind() -> None:
+    shown = version("2", created_at=JUST_NOW)
+    kept = replace(
+        _unanswered(WriteKind.MOVE_TRAFFIC, TO_2, TO_1),
+        routed_at=NOW - timedelta(seconds=20),
+        started_at=LAG_AGO,
+        created_at={"2": JUST_NOW},
+        has_older_candidate=True,
+    )
+    assert decide(kept, read_all(agent(TO_2, shown), shown), ANSWERED) == Poll(Reason.UNCLEAR_ANSWER)
+
+
 def test_a_routing_write_without_an_answer_reads_the_agent() -> None:
     unanswered = replace(_unanswered(WriteKind.MOVE_TRAFFIC, TO_2, TO_1), created_at={})
     assert decide(unanswered, replace(read_all(AT_1), reads=frozenset())) == needs_read(Read.AGENT)
