@@ -220,6 +220,7 @@ def _exit_code(updates: Mapping[str, DesiredUpdate]) -> int:
         Reason.NO_ROLLBACK_VERSION,
         Reason.IMAGE_GONE,
         Reason.STAGE_NOT_PASSED,
+        Reason.STAGE_WAITING,
     )
     return NOTHING_TO_DO if all(update.reason in no_effect for update in updates.values()) else DONE
 

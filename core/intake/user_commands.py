@@ -113,7 +113,7 @@ def request_release(
         return DesiredUpdate(updated, Reason.ROLLBACK_REQUESTED, f"to version {rollback.version} by {by}, once more")
     chosen = push or desired.next_push
     if chosen is None:
-        return DesiredUpdate(desired, Reason.NO_PUSH_YET)
+        return _without_push(desired, upstream)
     if upstream and not stage.strip() and not has_passed(chosen.digest, desired, release):
         where = " and ".join(upstream)
         return DesiredUpdate(desired, Reason.STAGE_NOT_PASSED, f"{chosen.tag} did not pass the stage before, {where}")
@@ -126,6 +126,19 @@ def request_release(
         skipped = replace(with_passed(updated, chosen.digest), past_stage=chosen.digest, stage_wait=None)
         return DesiredUpdate(skipped, Reason.STAGE_SKIPPED_BY_OPERATOR, f"{chosen.tag} by {by}: {stage}")
     return DesiredUpdate(updated, Reason.RELEASE_REQUESTED, f"{chosen.tag} by {by}")
+
+
+def _without_push(desired: DesiredState, upstream: Sequence[str]) -> DesiredUpdate:
+    """Why there is nothing to release yet; a target of a later stage gets its images from the stage before."""
+    where, wait = " and ".join(upstream), desired.stage_wait
+    if not upstream:
+        return DesiredUpdate(desired, Reason.NO_PUSH_YET)
+    if wait is None:
+        return DesiredUpdate(desired, Reason.STAGE_NOT_PASSED, f"no image has passed the stage before, {where}")
+    good = f"{wait.push.tag} is good at {where}"
+    if wait.reason != Reason.STAGE_WAITING:
+        return DesiredUpdate(desired, Reason.STAGE_NOT_PASSED, f"{good}, and is not taken: {wait.reason}")
+    return DesiredUpdate(desired, Reason.STAGE_WAITING, f"{good}; goes on at {wait.until:%Y-%m-%d %H:%M:%S} UTC")
 
 
 @dataclass(frozen=True, slots=True)

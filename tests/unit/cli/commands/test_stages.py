@@ -12,7 +12,7 @@ from cli.commands.prune import plan_and_prune
 from cli.commands.status import show_status
 from cli.commands.versions import list_versions
 from cli.commands.why import explain
-from cli.exit_codes import UsageError
+from cli.exit_codes import NOTHING_TO_DO, UsageError
 from cli.plan.arguments import PlanArguments
 from cli.plan.planner import plan_live
 from cli.runner import CommandResult
@@ -141,6 +141,12 @@ async def test_an_image_goes_past_its_stage_only_with_a_reason(app: ProjectsApp)
     assert "STAGE_SKIPPED_BY_OPERATOR v1 by" in sent.text
     await app.run_queue()
     assert (await app.live_in("eu"), await app.live_in("us")) == ("1", None)
+
+
+async def test_a_retry_while_the_image_waits_for_its_stage_says_so(app: ProjectsApp) -> None:
+    result = await command(app, EU)
+    assert (result.exit_code, result.data[0]["reason"]) == (NOTHING_TO_DO, "STAGE_WAITING")
+    assert "v1 is good at hello-agent; goes on at" in result.text
 
 
 COMMANDS: tuple[tuple[str, dict[str, str]], ...] = (

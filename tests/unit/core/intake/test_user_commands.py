@@ -14,7 +14,7 @@ from core.intake.user_commands import request_release, unhold, unpause
 from core.model import Push
 from core.reasons import Reason
 from core.state import holds
-from core.state.desired import Cause, DesiredState, Hold, LiftedHold, Pause
+from core.state.desired import Cause, DesiredState, Hold, LiftedHold, Pause, StageWait
 from core.state.release import Phase, ReleaseState
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -131,6 +131,31 @@ def test_a_requested_release_is_due_now_and_not_held() -> None:
     by_fingerprint = request_release(DESIRED, only_fingerprint, None, "ann", NOW)
     assert by_fingerprint.desired.lifted == (LiftedHold("fp-2", "", EARLIER),)
     assert request_release(DesiredState(), ReleaseState(), None, "ann", NOW).reason is Reason.NO_PUSH_YET
+
+
+@pytest.mark.parametrize(
+    ("wait", "reason", "detail"),
+    [
+        (None, Reason.STAGE_NOT_PASSED, "no image has passed the stage before, a and b"),
+        (
+            StageWait(PUSH, EARLIER, NOW, "STAGE_WAITING"),
+            Reason.STAGE_WAITING,
+            f"{PUSH.tag} is good at a and b; goes on at {NOW:%F %T} UTC",
+        ),
+        (
+            StageWait(PUSH, EARLIER, NOW, "TAG_IGNORED"),
+            Reason.STAGE_NOT_PASSED,
+            f"{PUSH.tag} is good at a and b, and is not taken: TAG_IGNORED",
+        ),
+    ],
+)
+def test_a_retry_in_a_later_stage_without_an_image_says_what_it_waits_for(
+    wait: StageWait | None, reason: Reason, detail: str
+) -> None:
+    waits = DesiredState(stage_wait=wait)
+    update = request_release(waits, ReleaseState(), None, "ann", NOW, "", ("a", "b"))
+    assert update == DesiredUpdate(waits, reason, detail)
+    assert not update.enqueues
 
 
 def test_a_chosen_older_push_is_replaced_only_by_a_push_newer_than_all() -> None:
