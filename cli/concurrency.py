@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MAX_CONCURRENT_READS = 8
 MAX_NAMED_ERRORS = 5
+TIMEOUT = "Timeout"
 MAX_WAIT = timedelta(seconds=10)
 """Of a person for a service that is busy, where the command has something to say without it."""
+MIN_WAIT_SECONDS = 1.0
+"""For an agent that is read after the others waited in vain: its project may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +68,29 @@ async def try_to_read_agents(
 ) -> AgentReads[T]:
     """Read each agent, again where a service is busy; other faults are not waited out: a person can ask again.
 
-    ``patience``: for how long an agent's reads may wait. Once a project refuses calls for longer, its other agents are
-    not asked.
+    ``patience``: for how long all of them wait while no agent is read. Once a project refuses calls for longer, or does
+    not answer, its other agents are not asked.
     """
     found, unread, busy = dict[str, T](), dict[str, GatewayError](), dict[str, TransientError]()
     clock = context.gateways.clock
+    last_read = clock.monotonic()
 
-    async def ask(name: str) -> None:
+    async def ask(name: str, left: float) -> None:
+        nonlocal last_read
         await context.gateways.limiter_of(name).wait_for_room(clock)
-        found[name] = await with_retries(clock, lambda: read(name), clock.now() + patience, max_tries=1)
+        ends = clock.now() + timedelta(seconds=left)
+        found[name] = await with_retries(clock, lambda: read(name), ends, max_tries=1)
+        last_read = clock.monotonic()
 
     async def read_one(name: str) -> None:
-        project = project_of(name)
-        limiter = context.gateways.limiter_of(name)
+        project, limiter = project_of(name), context.gateways.limiter_of(name)
+        left = max(MIN_WAIT_SECONDS, last_read + patience.total_seconds() - clock.monotonic())
         error = busy.get(project) or await _error_of(
-            ask(name), patience, lambda: not limiter.is_calm(clock.monotonic())
+            ask(name, left), left, lambda: not limiter.is_calm(clock.monotonic())
         )
         if error is not None:
             unread[name] = error
-        if isinstance(error, TransientError) and error.throttled:
+        if isinstance(error, TransientError) and (error.throttled or error.code == TIMEOUT):
             busy[project] = error
         if len(names) > 1:
             context.progress.activity = f"{reading(names)}: {len(found) + len(unread)} done"
@@ -94,15 +101,13 @@ async def try_to_read_agents(
     return AgentReads({name: found[name] for name in names if name in found}, unread)
 
 
-async def _error_of(
-    work: Awaitable[None], patience: timedelta, is_throttled: Callable[[], bool]
-) -> GatewayError | None:
+async def _error_of(work: Awaitable[None], seconds: float, is_throttled: Callable[[], bool]) -> GatewayError | None:
     """Return the error of work that has so much time; None if it was done."""
     try:
-        await asyncio.wait_for(work, patience.total_seconds())
+        await asyncio.wait_for(work, seconds)
     except TimeoutError:
-        message = f"no answer within {patience.total_seconds():.0f} s"
-        return TransientError("Foundry", "429" if is_throttled() else "Timeout", message, throttled=is_throttled())
+        message = f"no answer within {seconds:.0f} s"
+        return TransientError("Foundry", "429" if is_throttled() else TIMEOUT, message, throttled=is_throttled())
     except GatewayError as error:
         return error
     return None
