@@ -12,6 +12,7 @@ from core.timing import CONSISTENCY_LAG
 
 AGENT_GONE, ROUTING = "agent gone", "routing"
 """The name of the difference where the agent is gone, and the first word of that of a moved traffic."""
+DISABLED = "disabled"
 IMAGE = "image"
 """The first word of the name of a difference in the registry, which is looked for once a day."""
 
@@ -34,7 +35,7 @@ def find_drift(release: ReleaseState, agent: Agent | None, live: Version | None)
     if release.identity and agent.identity and agent.identity != release.identity:
         drift[f"identity {agent.identity}"] = "the agent runs as another identity, without the roles of the earlier one"
     if not agent.enabled:
-        drift["disabled"] = "the agent is disabled"
+        drift[DISABLED] = "the agent is disabled"
     return drift
 
 

@@ -153,16 +153,20 @@ def _is_settled(desired: DesiredState, release: ReleaseState) -> bool:
 
 
 def _recorded_traffic(release: ReleaseState) -> dict[str, Any]:
-    """The traffic as Slipway left it, in place of Foundry's answer."""
-    good = release.last_good
+    """The traffic as Slipway left it, with what it found changed since, in place of Foundry's answer."""
+    from core.drift import AGENT_GONE, DISABLED, ROUTING
+
+    drift = release.reported_drift
+    is_gone = AGENT_GONE in drift
+    good, routing = (None, None) if is_gone else (release.last_good, release.expected_routing)
     return {
-        "live": release.expected_routing.pinned if release.expected_routing else None,
+        "live": routing.pinned if routing else None,
         "live_tag": good.push.tag if good else None,
         "live_image": f"{good.push.repository}@{good.push.digest}" if good else None,
         "live_signer": (good.signer or None) if good else None,
-        "follows_latest": False if release.expected_routing else None,
-        "enabled": None,
-        "routing_changed_outside": bool(release.reported_drift),
+        "follows_latest": False if routing else None,
+        "enabled": False if DISABLED in drift else None,
+        "routing_changed_outside": any(name.startswith(f"{ROUTING} ") for name in drift),
     }
 
 

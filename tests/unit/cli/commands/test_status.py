@@ -117,6 +117,29 @@ async def test_an_agent_that_foundry_does_not_answer_for_is_shown_as_the_state_s
     assert row.split() == [AGENT, "1", "(v1)", "v1", "LIVE", "1", "min", "ago", "not", "read"]
 
 
+@pytest.mark.parametrize(
+    ("drift", "live", "enabled", "is_routing_changed"),
+    [
+        ((), "1", None, False),
+        (("routing 7 at 100 %",), "1", None, True),
+        (("agent gone",), None, None, False),
+        (("disabled", "definition image"), "1", False, False),
+    ],
+)
+async def test_where_foundry_does_not_answer_a_recorded_difference_is_shown_as_what_it_is(
+    drift: tuple[str, ...], live: str | None, enabled: bool | None, is_routing_changed: bool
+) -> None:
+    app = busy()
+    await make_live(app, "a")
+    lease = await app.state_store.acquire_lease(AGENT)
+    assert lease is not None
+    await lease.write(replace(lease.state, reported_drift=drift))
+    app.foundry.refused = {AGENT: 1000}  # type: ignore[attr-defined]
+    (status,) = (await show_status(context_of(app), AGENT)).data
+    shown = (status["live"], status["enabled"], status["routing_changed_outside"])
+    assert shown == (live, enabled, is_routing_changed)
+
+
 class OverloadedFoundry(InMemoryFoundry):
     """Refuses every list of versions for ten minutes, and asks to come back in one."""
 
