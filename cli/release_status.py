@@ -94,7 +94,9 @@ def current_state(desired: DesiredState, release: ReleaseState, now: datetime) -
         return State(Reason.NOT_DUE.value, desired.waiting[0].since, desired.waiting[0].push.tag)
     if not release.reason:
         return State(Reason.NO_PUSH_YET.value, None, None)
-    return State(release.reason, release.history[-1].at if release.history else _since(desired, release, tag), tag)
+    rejected = _rejected(desired, release.reason, tag)
+    at = release.history[-1].at if release.history else _since(rejected, release)
+    return State(release.reason, at, tag or (rejected.push.tag if rejected else None))
 
 
 def _hold_on(desired: DesiredState, release: ReleaseState, now: datetime) -> Hold | None:
@@ -103,9 +105,9 @@ def _hold_on(desired: DesiredState, release: ReleaseState, now: datetime) -> Hol
     return of_digest(holds, push.digest if push else "") or of_fingerprint(holds, release.fingerprint)
 
 
-def _since(desired: DesiredState, release: ReleaseState, tag: str | None) -> datetime | None:
+def _since(rejected: RejectedPush | None, release: ReleaseState) -> datetime | None:
     """Return the time of a state before any release: of a rejected push, or of the adoption."""
-    if rejected := _rejected(desired, release.reason, tag):
+    if rejected:
         return rejected.at
     return release.last_good.since if release.last_good else None
 

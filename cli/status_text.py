@@ -82,7 +82,7 @@ def _versions(status: Status) -> str:
 def _notes(status: Status, now: datetime) -> list[str]:
     candidate = status["candidate"]
     notes = [f"version {candidate} is the candidate"] if candidate else []
-    notes += [status["detail"]] if status["detail"] and _needs_attention(status["state"]) else []
+    notes += [status["detail"]] if _has_own_detail(status) and _needs_attention(status["state"]) else []
     notes += [_hold(hold) for hold in status["holds"]]
     notes += [_rejected(status["rejected"], now)] if status["rejected"] else []
     notes += _rolled_back(status["rolled_back"], now) if status["rolled_back"] else []
@@ -97,6 +97,15 @@ def _notes(status: Status, now: datetime) -> list[str]:
     notes += ["the agent is disabled in Foundry"] if status["enabled"] is False else []
     notes += [f"as the state store has it; {as_text(status['not_read'])}"] if status["not_read"] else []
     return [*notes, *([status["next"]] if status["next"] else [])]
+
+
+def _has_own_detail(status: Status) -> bool:
+    """Return whether the detail says more than the line of the rejected push, which has its own."""
+    rejected = status["rejected"] or {}
+    return bool(status["detail"]) and (status["state"], status["detail"]) != (
+        rejected.get("reason"),
+        rejected.get("detail"),
+    )
 
 
 def _needs_attention(state: str) -> bool:

@@ -305,9 +305,11 @@ async def test_it_names_the_image_that_was_rejected_in_the_command_that_mends_it
     app.registry.images[REPOSITORY, digest] = ImageFacts(Reason.WRONG_PLATFORM.value, "there is linux/arm64")
     await app.pushed("v1", "a")
     assert await app.released() == "WRONG_PLATFORM"
-    (status,) = (await show_status(context_of(app), AGENT)).data
+    result = await show_status(context_of(app), AGENT)
+    (status,) = result.data
     assert status["remedy"].endswith(f"--tag REGISTRY/{REPOSITORY}:v1 .")
-    assert status["since"] == status["rejected"]["at"]
+    assert (status["state_tag"], status["since"]) == ("v1", status["rejected"]["at"])
+    assert result.text.count("there is linux/arm64") == 1
 
 
 async def test_it_names_the_command_for_a_rejected_push_beside_a_live_version(app: App) -> None:
