@@ -103,9 +103,10 @@ def _problem(subscription: Json, event_type: str, subjects: list[str]) -> str | 
     types = filters.get("includedEventTypes")
     if types and event_type not in types and "All" not in types:
         return f"its filter excludes {event_type}"
-    begins = str(filters.get("subjectBeginsWith") or "").lower()
+    begins, ends = (str(filters.get(key) or "").lower() for key in ("subjectBeginsWith", "subjectEndsWith"))
     for subject in subjects:
-        if not subject.lower().startswith(begins) or filters.get("subjectEndsWith"):
+        is_whole = not subject.endswith(":")  # a secret is all of its subject; behind a repository comes its tag
+        if not subject.lower().startswith(begins) or (ends and not (is_whole and subject.lower().endswith(ends))):
             return f"its filter on the subject excludes {subject.rstrip(':')}"
         if not all(_passes(item, subject) for item in filters.get("advancedFilters") or []):
             return f"its advanced filters exclude {subject.rstrip(':')}"

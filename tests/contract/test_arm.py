@@ -238,6 +238,9 @@ async def test_a_subscription_of_the_vault_that_loses_events_of_a_secret_names_t
     assert "every secret" in (await doctor.checks())[name].detail
     doctor.change(subscription, {"properties": {"filter": {"subjectBeginsWith": "another-"}}})
     assert (await doctor.problems())[name].detail == "its filter on the subject excludes hello-key"
+    for ends, status in (("-KEY", "ok"), ("-password", "failed")):
+        doctor.change(subscription, {"properties": {"filter": {"subjectBeginsWith": "", "subjectEndsWith": ends}}})
+        assert (await doctor.checks())[name].status == status
 
 
 async def test_a_resource_that_cannot_be_read_is_not_called_wrong(doctor: Doctor) -> None:
