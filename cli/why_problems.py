@@ -11,8 +11,7 @@ OVER = frozenset(("LIVE", "ALREADY_LIVE", "BEGIN", "ACCEPTED", "HOLD_REMOVED", "
 READ_THE_FILE = frozenset(("ACCEPTED", "BEGIN", "LIVE", "ALREADY_LIVE"))
 """The app decides so only with an agents.yaml that it could read; a person's commands are recorded without it."""
 OF_NO_EVENT = "event "
-
-
+"""What a problem is about that has neither an agent nor an event: such as one of a timer."""
 PAUSED, OUTCOME_NOT_PUBLISHED = "PAUSED", "OUTCOME_NOT_PUBLISHED"
 
 

@@ -100,7 +100,7 @@ def _agent(name: str, agents: Agents) -> list[Check]:
         check = f"{name}: protocol {protocol}"
         fix = 'write the version that the image\'s library speaks, such as "2.0.0"'
         if is_blocked(protocol, number):
-            results.append(failed(check, f"Foundry blocks requests to version {number} since 2026-07-31", fix))
+            results.append(failed(check, f"Foundry has blocked version {number} since 2026-07-31", fix))
         elif number in PROTOCOLS:
             results.append(ok(check, number))
         else:

@@ -84,7 +84,7 @@ def _of_keys(spec: AgentSpec) -> Iterator[tuple[KeyPath, str]]:
         yield ("repository",), message
     for protocol, version in spec.protocols.items():
         if is_blocked(protocol, version):
-            message = "Foundry blocks requests to version 1.0.0 since 2026-07-31; write 2.0.0 and update the library"
+            message = "Foundry has blocked version 1.0.0 since 2026-07-31; write 2.0.0 and update the library"
             yield ("protocols", protocol), message
     if spec.image == "amd64" and spec.inspect == "never":
         yield ("inspect",), "makes Slipway deploy the index: only the manifest names what `image: amd64` asks for"

@@ -161,8 +161,8 @@ def test_other_texts_of_variables_are_no_warning(value: str) -> None:
 @pytest.mark.parametrize(
     ("body", "warning"),
     [
-        ("protocols: {responses: 1.0.0}", "agents.hello.protocols.responses: Foundry blocks requests to version 1.0.0"),
-        ("protocols: {invocations: v1}", "agents.hello.protocols.invocations: Foundry blocks"),
+        ("protocols: {responses: 1.0.0}", "agents.hello.protocols.responses: Foundry has blocked version 1.0.0"),
+        ("protocols: {invocations: v1}", "agents.hello.protocols.invocations: Foundry has blocked"),
         (
             "tags: {prereleases: true}",
             "agents.hello.tags.prereleases: has no effect without `order: semver` or a range",
