@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from handlers.gateways.errors import GatewayError, PermanentError, TransientError
@@ -54,9 +55,11 @@ def explain(error: GatewayError) -> str:
 
 
 def _when_it_answers(error: TransientError) -> str:
-    if error.throttled:
-        seconds = f"{error.retry_after:.0f} s" if error.retry_after else "a minute"
-        return f"{error.service} gets too many calls: ask again in {seconds}"
+    wait = f"{math.ceil(error.retry_after)} s" if error.retry_after else "a minute"
+    if error.throttled or error.code == "429":
+        return f"{error.service} gets too many calls: ask again in {wait}"
+    if error.code.isdecimal():  # a status: it was reached
+        return f"{error.service} is busy or has a fault: ask again in {wait}"
     return f"{error.service} does not answer: is the address right, and can this machine reach it?"
 
 

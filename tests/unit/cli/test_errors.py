@@ -28,6 +28,8 @@ from handlers.gateways.errors import PermanentError, TransientError
         (TransientError("Foundry", "unreachable", "get agent"), "does not answer"),
         (TransientError("Foundry", "429", "get agent", throttled=True), "too many calls: ask again in a minute"),
         (TransientError("Foundry", "429", "get agent", throttled=True, retry_after=20.0), "ask again in 20 s"),
+        (TransientError("registry", "429", "list tags", retry_after=0.2), "too many calls: ask again in 1 s"),
+        (TransientError("registry", "503", "list tags"), "is busy or has a fault: ask again in a minute"),
     ],
 )
 def test_an_error_names_the_service_and_the_role(error: PermanentError | TransientError, text: str) -> None:
