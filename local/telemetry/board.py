@@ -99,8 +99,12 @@ def severities() -> dict[str, str]:
 
 
 def _detail(status: Mapping[str, Any]) -> str:
-    error = status.get("error")
-    return f"{error['service']}: {error['code']}: {error['detail']}" if error else status.get("detail", "")
+    """Return why the state is as it is; empty where the note of the rejected push says it."""
+    if error := status.get("error"):
+        return f"{error['service']}: {error['code']}: {error['detail']}"
+    rejected, detail = status.get("rejected") or {}, status.get("detail", "")
+    is_noted = (status.get("state"), detail) == (rejected.get("reason"), rejected.get("detail"))
+    return "" if is_noted else detail
 
 
 def _notes(status: Mapping[str, Any]) -> list[str]:

@@ -54,6 +54,14 @@ def test_a_target_of_a_later_stage_says_where_it_is_and_until_when_it_waits() ->
     assert refused["notes"] == []
 
 
+def test_the_detail_of_a_rejected_push_is_shown_once() -> None:
+    rejected = {"tag": "v1", "reason": "WRONG_PLATFORM", "detail": "linux/arm64"}
+    status = {"agent": "a", "state": "WRONG_PLATFORM", "detail": "linux/arm64", "rejected": rejected}
+    row = to_row(status)
+    assert (row["detail"], row["notes"]) == ("", ["push of v1 rejected: WRONG_PLATFORM: linux/arm64"])
+    assert to_row({**status, "detail": "linux/s390x"})["detail"] == "linux/s390x"
+
+
 def test_what_is_unusual_about_a_target_stands_beside_it() -> None:
     unusual = {
         "rejected": {"tag": "v9", "reason": "WRONG_PLATFORM", "detail": "linux/arm64"},
