@@ -24,7 +24,7 @@ ESCAPE = re.compile(
     |(?P<code>[\\%]u{HEX}{{4}}|\\u\{{(?:0?{HEX}|10)?{HEX}{{1,4}}\}}|\\U00(?:0{HEX}|10){HEX}{{4}}|\\x{HEX}{{2}})
     |(?P<octal>\\[0-3][0-7]{{2}})
     |(?P<named>\\N\{{[A-Z0-9][A-Z0-9 -]{{1,80}}\}})
-    |(?P<char>\\[abfnrtv0!-/:-@\[-`{{-~\ ])
+    |(?P<char>\\[abfnrtv0!-/:-@\[-`{{-~\ \t\v\f])
     |(?P<percent>%[0-7]{HEX}|%[cCdD]{HEX}%[89abAB]{HEX}
         |%[eE]{HEX}(?:%[89abAB]{HEX}){{2}}|%[fF][0-4](?:%[89abAB]{HEX}){{3}}
         |%[89a-fA-F]{HEX})
@@ -45,7 +45,10 @@ JOINS = (re.compile(f"{UNSEEN}|{BREAK}"), re.compile(f"(?P<space>{BREAK})"))
 JOIN_SIGNS = re.compile(r"[\0-\x08\n-\x1f\x7f\u00ad\u200b-\u2064\ufeff]")
 HEX_DUMP = re.compile(rf"(?<={HEX}{{2}})[ :;,._\n-]{{1,2}}(?:0[xX])?(?={HEX}{{2}})")
 HEX_DUMP_SIGNS = re.compile(
-    rf"[ :;,._-](?:0[xX])?(?:{HEX}{{2}}){{1,4}}(?:[ :;,._-]{{1,2}}(?:0[xX])?(?:{HEX}{{2}}){{1,4}}){{2}}\b"
+    rf"[ :;,._-](?:(?:0[xX])?(?:{HEX}{{2}}){{1,4}}(?:[ :;,._-]{{1,2}}(?:0[xX])?(?:{HEX}{{2}}){{1,4}}){{2}}(?![0-9A-Za-z])"
+    rf"|(?:(?<={HEX}{{2}}[ :;,._-])(?<!sha256:)[ :;,._-]?(?:0[xX])?{HEX}{{8}})"
+    rf"|(?:(?<={HEX}{{6}}[ :;,._-])[ :;,._-]?(?:0[xX])?{HEX}{{6}})"
+    rf"|(?:(?<={HEX}{{8}}[ :;,._-])[ :;,._-]?(?:0[xX])?{HEX}{{2}}))"
 )
 """Bytes, or groups of them, with something between: as a dump, an address of hardware or a list of a program."""
 QUOTED = re.compile(r"=(?:(?P<quoted>[0-9A-F]{2})|\r?\n)")
@@ -53,11 +56,11 @@ QUOTED = re.compile(r"=(?:(?P<quoted>[0-9A-F]{2})|\r?\n)")
 QUOTED_SIGNS = re.compile(r"=(?:\r?\n|[0-9A-F]{2})")
 NUMBERS = re.compile(r"(?<=[0-9])(?P<comma>\s+|,\s+)(?=[0-9]{1,3}\b)")
 NUMBERS_SIGNS = re.compile(r"[0-9](?:,\s*|\s+)(?:[0-9]{1,3}(?:,\s*|\s+)){6}")
-OTHER_READINGS = ((HEX_DUMP_SIGNS, HEX_DUMP), (QUOTED_SIGNS, QUOTED), (NUMBERS_SIGNS, NUMBERS))
+REWRITES = ((HEX_DUMP_SIGNS, HEX_DUMP), (QUOTED_SIGNS, QUOTED), (NUMBERS_SIGNS, NUMBERS))
 """What a text must have to be read in another way, and what is replaced then."""
 CHARS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
-MIXED = re.compile(r"(?s)(?=.{12})(?=.*[A-Za-z])(?=(?:.*[0-9]){2})")
-"""What is no word or name even in other letters; to match at the start: a search would try each character anew."""
+CASE_INSENSITIVE = re.compile(r"(?s)(?=.{12})(?=.*[^\W\d_])(?=(?:.*[0-9]){2})")
+"""What is no word or name even in other letters."""
 HEX_VALUE = re.compile(rf"{HEX}[0-9a-fA-F-]{{14,}}{HEX}")
 
 
@@ -112,7 +115,7 @@ def readings(text: str) -> Iterator[Reading]:
         yield reading
         if JOIN_SIGNS.search(reading.text):
             yield from filter(None, map(reading.rewritten, JOINS))
-        for signs, pattern in OTHER_READINGS:
+        for signs, pattern in REWRITES:
             if signs.search(reading.text) and (other := reading.rewritten(pattern)) is not None:
                 yield other
         reading = reading.rewritten(ESCAPE) if ESCAPE_SIGNS.search(reading.text) else None
@@ -123,7 +126,7 @@ def spellings_of(values: Collection[str], min_chars: int) -> frozenset[str]:
     plain = frozenset(form for value in values for form in _forms(value))
     found = {form for form in plain if len(form) >= min_chars}
     found |= {form for form in _unescaped_forms(plain) if len(form) >= min_chars}
-    found |= {other for value in values if MIXED.match(value) for other in (value.lower(), value.upper())}
+    found |= {other for form in plain if CASE_INSENSITIVE.search(form) for other in (form.lower(), form.upper())}
     encoded = (code for form in plain for code in _encoded(form.encode("utf-8", "surrogatepass")))
     return frozenset(found | {code for code in encoded if len(code) >= max(min_chars, MIN_ENCODED_CHARS)})
 
@@ -157,6 +160,8 @@ def _forms(value: str) -> Iterator[str]:
     yield value
     yield value.strip()
     yield JOINS[0].sub("", value)
+    if value.strip().endswith("\\"):
+        yield value.strip().rstrip("\\")  # it reads as the escape of what follows
     if " " in value.strip():
         yield value.strip().replace(" ", "+")  # in a query
     lines = value.strip().splitlines()
@@ -200,7 +205,7 @@ def _new(match: re.Match[str] | None) -> str:
 
 def _replacement(match: re.Match[str]) -> str:
     """What a match reads as; what joins pieces reads as nothing."""
-    return UNDO.get(match.lastgroup or "", _nothing)(match[0])
+    return DECODERS.get(match.lastgroup or "", _nothing)(match[0])
 
 
 def _nothing(text: str) -> str:
@@ -235,7 +240,7 @@ def _entity(text: str) -> str:
     return unescape(text)
 
 
-UNDO: dict[str, Callable[[str], str]] = {
+DECODERS: dict[str, Callable[[str], str]] = {
     "pair": _pair,
     "code": lambda text: chr(int(text[2:].strip("{}"), 16)),
     "octal": lambda text: chr(int(text[1:], 8)),

@@ -41,14 +41,15 @@ from local.demo.output import Output, as_text
 from local.demo.output import console as demo_console
 from local.visible import visible as local_visible
 from tests.support.secrets import forget_secrets
-from tests.unit.handlers.masking.test_spellings import SPELLINGS, VALUES, is_left, seen
+from tests.unit.handlers.masking.test_spellings import SPELLINGS, VALUES, is_hidden_when, is_left
 
 HOSTILE = "a\x1b]52;c;ZXZpbA==\x07b\x1b[2Jc\nLIVE\rd\x7fe\x9bf\u202eg\u2066h\u200bi\u2028j\ud800k[link=https://evil]l[/][red]m\ufeff"
 LOG = logging.getLogger("slipway")
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
+    forget_secrets()
     yield
     forget_secrets()
 
@@ -143,12 +144,14 @@ WAYS_OUT: dict[str, Callable[[str], str]] = {
 @given(value=VALUES, spelling=st.sampled_from(sorted(SPELLINGS)))
 @settings(max_examples=25, deadline=None)
 def test_no_spelling_of_a_secret_leaves(way: str, value: str, spelling: str) -> None:
-    if set(value) <= {"*"} or len(seen(value).strip()) < 8:
+    spelled = SPELLINGS[spelling](value)
+    if not is_hidden_when(value, spelling) or (way == "command, text" and "\\" in value and CONTROLS.search(spelled)):
         return
+    forget_secrets()
     if is_left(value, WAYS_OUT[way]("it said at last")):
         return  # a word of ours
     register_secret(value)
-    out = WAYS_OUT[way](f"it said {SPELLINGS[spelling](value)} at last")
+    out = WAYS_OUT[way](f"it said {spelled} at last")
     assert not is_left(value, out)
     assert "***" in out
 
@@ -174,7 +177,6 @@ def test_json_stays_json_and_says_the_same(way: str, text: str) -> None:
 @given(st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=60))
 @settings(deadline=None)
 def test_a_text_without_secrets_or_controls_leaves_as_it_is(text: str) -> None:
-    forget_secrets()  # a text may be a part of those of the other tests
     text = "plain: " + text.replace("\u115f", "")
     assert redact_fields({"detail": text, "took_s": 1.5, "dry_run": True}, 1000) == {
         "detail": text, "took_s": 1.5, "dry_run": True,

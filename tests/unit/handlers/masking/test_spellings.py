@@ -7,6 +7,7 @@ import html
 import json
 import quopri
 import re
+import string
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -23,8 +24,9 @@ from handlers.redaction import HIDDEN, redact, register_secret
 from tests.support.secrets import forget_secrets
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
+    forget_secrets()
     yield
     forget_secrets()
 
@@ -158,9 +160,20 @@ def test_a_value_is_found_in_every_spelling(spelling: str) -> None:
         assert redact(safe) == safe
 
 
-def seen(value: str) -> str:
-    """What a reader sees of a value: it must be long enough to be found where other unseen characters part it."""
-    return JOINS[0].sub("", value)
+ONE_LETTER_CASE = {"capitals", "small letters"}
+LINE_ENDS = {"a line of a shell", "lines of 76", "lines in a box", "lines of a quotation"}
+LOST_AT_A_LINE_END = re.compile(r"[\\|\u2502>]|\s\s|[^\S ]")
+
+
+def is_hidden_when(value: str, spelling: str) -> bool:
+    """Whether SECURITY.md says that a secret of this value is hidden in this spelling."""
+    visible_part = JOINS[0].sub("", value).strip().rstrip("\\").strip()
+    if set(value) <= {"*"} or len(visible_part) < 8:
+        return False
+    if spelling in ONE_LETTER_CASE and SPELLINGS[spelling](value) != value:
+        digits = sum(char in string.digits for char in visible_part)
+        return len(visible_part) >= 12 and digits >= 2 and any(map(str.isalpha, visible_part))
+    return spelling not in LINE_ENDS or not LOST_AT_A_LINE_END.search(value)
 
 
 def is_left(value: str, text: str) -> bool:
@@ -172,8 +185,9 @@ def is_left(value: str, text: str) -> bool:
 @given(VALUES, st.sampled_from(sorted(SPELLINGS)), MANY, MANY)
 @settings(max_examples=150, deadline=None)
 def test_any_value_is_found_in_every_spelling(value: str, spelling: str, before: str, after: str) -> None:
-    if set(value) <= {"*"} or len(seen(value).strip()) < 8:
+    if not is_hidden_when(value, spelling):
         return
+    forget_secrets()
     register_secret(value)
     text = f"{before} {SPELLINGS[spelling](value)} {after}"
     safe = redact(text)
