@@ -11,7 +11,7 @@ import re
 import unicodedata
 from base64 import a85encode, b32encode, b64encode, b85encode
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 MAX_ROUNDS = 4
 """How often escapes are undone: JSON in JSON in JSON, and once more."""
@@ -43,14 +43,19 @@ UNSEEN = r"\x1b\[[0-9;]*[A-Za-z]|[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\u200b-\u200
 JOINS = (re.compile(f"{UNSEEN}|{BREAK}"), re.compile(f"(?P<space>{BREAK})"))
 """What may part a value: what nobody sees, and the end of a line, also in place of a space."""
 JOIN_SIGNS = re.compile(r"[\0-\x08\n-\x1f\x7f\u00ad\u200b-\u2064\ufeff]")
+BETWEEN = "[ :;,._-]"
 HEX_DUMP = re.compile(rf"(?<={HEX}{{2}})[ :;,._\n-]{{1,2}}(?:0[xX])?(?={HEX}{{2}})")
 HEX_DUMP_SIGNS = re.compile(
-    rf"[ :;,._-](?:(?:0[xX])?(?:{HEX}{{2}}){{1,4}}(?:[ :;,._-]{{1,2}}(?:0[xX])?(?:{HEX}{{2}}){{1,4}}){{2}}(?![0-9A-Za-z])"
-    rf"|(?:(?<={HEX}{{2}}[ :;,._-])(?<!sha256:)[ :;,._-]?(?:0[xX])?{HEX}{{8}})"
-    rf"|(?:(?<={HEX}{{6}}[ :;,._-])[ :;,._-]?(?:0[xX])?{HEX}{{6}})"
-    rf"|(?:(?<={HEX}{{8}}[ :;,._-])[ :;,._-]?(?:0[xX])?{HEX}{{2}}))"
+    rf"""{BETWEEN}(?:(?:0[xX])?(?:{HEX}{{2}}){{1,4}}(?:{BETWEEN}{{1,2}}(?:0[xX])?(?:{HEX}{{2}}){{1,4}}){{2}}(?![0-9A-Za-z])
+    |(?<={HEX}{{2}}{BETWEEN})(?<!sha256:){BETWEEN}?(?:0[xX])?{HEX}{{8}}
+    |(?<={HEX}{{6}}{BETWEEN}){BETWEEN}?(?:0[xX])?{HEX}{{6}}
+    |(?<={HEX}{{8}}{BETWEEN}){BETWEEN}?(?:0[xX])?{HEX}{{2}})""",
+    re.VERBOSE,
 )
-"""Bytes, or groups of them, with something between: as a dump, an address of hardware or a list of a program."""
+"""Bytes, or groups of them, with something between: as a dump, an address of hardware or a list of a program.
+
+Three groups in a row, or two that together may be 8 bytes; a digest behind ``sha256:`` is in one.
+"""
 QUOTED = re.compile(r"=(?:(?P<quoted>[0-9A-F]{2})|\r?\n)")
 """Quoted-printable, as mail is sent: no escape among others, since ``key=4f…`` is none."""
 QUOTED_SIGNS = re.compile(r"=(?:\r?\n|[0-9A-F]{2})")
@@ -174,9 +179,13 @@ def _forms(value: str) -> Iterator[str]:
         yield from (value.strip().lower(), value.strip().upper())  # a hash or a UUID
 
 
-def _unescaped_forms(values: Iterable[str]) -> Iterator[str]:
-    """Values that hold what reads as an escape read differently where a text's escapes are undone."""
-    for value in values:
+def _unescaped_forms(values: Collection[str]) -> Iterator[str]:
+    """Values that hold what reads as an escape read differently where a text's escapes are undone.
+
+    So do those with a backslash that JSON or ``repr`` doubled, before another escape.
+    """
+    doubled = [value.replace("\\", "\\\\") for value in values if "\\" in value]
+    for value in (*values, *doubled):
         reading = Reading(value).rewritten(ESCAPE) if ESCAPE_SIGNS.search(value) else None
         for _ in range(MAX_ROUNDS):
             if reading is not None:

@@ -9,6 +9,6 @@ FILLERS = [f"\x00filler {number:04} \x00" for number in range(MAX_SECRETS)]
 
 
 def forget_secrets() -> None:
-    """Push every registered secret out with newer ones; those that are still known come first, since they cost nothing."""
+    """Push every registered secret out with newer ones, first with those that are still known, which cost nothing."""
     for filler in sorted(FILLERS, key=is_registered, reverse=True):
         register_secret(filler, filler)

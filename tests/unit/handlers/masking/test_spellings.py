@@ -167,13 +167,48 @@ LOST_AT_A_LINE_END = re.compile(r"[\\|\u2502>]|\s\s|[^\S ]")
 
 def is_hidden_when(value: str, spelling: str) -> bool:
     """Whether SECURITY.md says that a secret of this value is hidden in this spelling."""
-    visible_part = JOINS[0].sub("", value).strip().rstrip("\\").strip()
-    if set(value) <= {"*"} or len(visible_part) < 8:
+    visible_part = JOINS[0].sub("", value).strip()
+    read_as = [visible_part] if spelling == "as it is" else [reading.text for reading in readings(visible_part)]
+    if set(value) <= {"*"} or min(len(text.strip().rstrip("\\").strip()) for text in read_as) < 8:
         return False
     if spelling in ONE_LETTER_CASE and SPELLINGS[spelling](value) != value:
         digits = sum(char in string.digits for char in visible_part)
         return len(visible_part) >= 12 and digits >= 2 and any(map(str.isalpha, visible_part))
     return spelling not in LINE_ENDS or not LOST_AT_A_LINE_END.search(value)
+
+
+GROUPED = [("a0Z-9_8q", group) for group in (-7, -6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7)]
+GROUPED += [("a0Z-9_8q7r6S5t4u", group) for group in (-15, -9, -8, 8, 9, 15)]
+
+
+@pytest.mark.parametrize(("value", "group"), GROUPED)
+def test_hex_is_found_in_groups_of_any_size(value: str, group: int) -> None:
+    register_secret(value)
+    for sign in " :;,._-":
+        spelled = value.encode().hex(sign, group)
+        for before, after in (("", ""), ("it said ", " at last"), ('{"key":"', '"}'), ("(", ")"), ("key=", "\n")):
+            assert redact(before + spelled + after) == before + HIDDEN + after
+
+
+def test_numbers_in_groups_stay_where_they_are_no_secret() -> None:
+    register_secret("a0Z-9_8q")
+    for text in ("12345678.12345678", "12345678-1234-1234-1234-123456789012", "2026-11-29 22:37:10", "sha256:12345678"):
+        assert redact(text) == text
+
+
+def test_letters_of_any_alphabet_are_found_in_capitals() -> None:
+    register_secret(" \u043f\u0430\u0440\u043e\u043b\u044c-\u043a\u043b\u044e\u0447-42 ")
+    assert redact("it was \u041f\u0410\u0420\u041e\u041b\u042c-\u041a\u041b\u042e\u0427-42!") == f"it was {HIDDEN}!"
+
+
+def test_a_backslash_at_the_end_may_be_read_as_the_escape_of_what_follows() -> None:
+    register_secret('a0Z-9"8qr\\')
+    assert redact("it said a0Z-9&quot;8qr\\ at last").startswith(f"it said {HIDDEN}")
+
+
+def test_a_value_is_found_where_its_backslash_is_doubled_before_another_escape() -> None:
+    register_secret("a0Z-98q\\%30")
+    assert redact("it said a0Z-98q\\\\%30 at last") == f"it said {HIDDEN} at last"
 
 
 def is_left(value: str, text: str) -> bool:
