@@ -65,7 +65,7 @@ REWRITES = ((HEX_DUMP_SIGNS, HEX_DUMP), (QUOTED_SIGNS, QUOTED), (NUMBERS_SIGNS, 
 """What a text must have to be read in another way, and what is replaced then."""
 CHARS = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
 CASE_INSENSITIVE = re.compile(r"(?s)(?=.{12})(?=.*[^\W\d_])(?=(?:.*[0-9]){2})")
-"""What is no word or name even in other letters."""
+"""What is no word or name even in other letters; to match at the start: a search would try each character anew."""
 HEX_VALUE = re.compile(rf"{HEX}[0-9a-fA-F-]{{14,}}{HEX}")
 
 
@@ -131,7 +131,7 @@ def spellings_of(values: Collection[str], min_chars: int) -> frozenset[str]:
     plain = frozenset(form for value in values for form in _forms(value))
     found = {form for form in plain if len(form) >= min_chars}
     found |= {form for form in _unescaped_forms(plain) if len(form) >= min_chars}
-    found |= {other for form in plain if CASE_INSENSITIVE.search(form) for other in (form.lower(), form.upper())}
+    found |= {other for form in plain if CASE_INSENSITIVE.match(form) for other in (form.lower(), form.upper())}
     encoded = (code for form in plain for code in _encoded(form.encode("utf-8", "surrogatepass")))
     return frozenset(found | {code for code in encoded if len(code) >= max(min_chars, MIN_ENCODED_CHARS)})
 
@@ -164,7 +164,7 @@ def _forms(value: str) -> Iterator[str]:
     """The value, trimmed, in its lines joined differently, and as other programs write its letters."""
     yield value
     yield value.strip()
-    yield JOINS[0].sub("", value)
+    yield from (JOINS[0].sub("", text) for text in (value, value.strip()))
     if value.strip().endswith("\\"):
         yield value.strip().rstrip("\\")  # it reads as the escape of what follows
     if " " in value.strip():
@@ -189,7 +189,7 @@ def _unescaped_forms(values: Collection[str]) -> Iterator[str]:
         reading = Reading(value).rewritten(ESCAPE) if ESCAPE_SIGNS.search(value) else None
         for _ in range(MAX_ROUNDS):
             if reading is not None:
-                yield reading.text
+                yield from (reading.text, JOINS[0].sub("", reading.text))
                 reading = reading.rewritten(ESCAPE)
 
 

@@ -211,6 +211,11 @@ def test_a_value_is_found_where_its_backslash_is_doubled_before_another_escape()
     assert redact("it said a0Z-98q\\\\%30 at last") == f"it said {HIDDEN} at last"
 
 
+def test_a_value_is_found_where_its_escape_reads_as_what_nobody_sees() -> None:
+    register_secret("a0%00Z98q7r6S")
+    assert redact("it said a0%00Z\\x0098q7r6S at last") == f"it said {HIDDEN} at last"
+
+
 def is_left(value: str, text: str) -> bool:
     """Whether a reader finds the value in a text by one of the readings, or by its base64 or hex."""
     spellings = spellings_of([value], 8) | spellings_of_whole(value, 8)
