@@ -44,6 +44,17 @@ def find_moved_traffic(release: ReleaseState, agent: Agent | None) -> dict[str, 
     return {AGENT_GONE: "the agent does not exist any more"} if agent is None else _routing_drift(release, agent)
 
 
+def serves_another(release: ReleaseState) -> bool:
+    """True where Slipway accepted, or left, a routing that does not send the traffic to the last good version.
+
+    A release accepts the routing that it finds when it begins. After it failed, that routing is no drift any more.
+    """
+    routing = release.routing_at_start if release.is_open else release.expected_routing
+    if release.last_good is None or routing is None or routing.follows_latest:
+        return False
+    return routing.pinned != release.last_good.version
+
+
 def find_gone_images(release: ReleaseState, gone: Collection[str]) -> dict[str, str]:
     """The images of the live and the previous good version whose digests are gone, under names as above.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from core.agents_file.spec import AgentSpec
-from core.drift import AGENT_GONE, ROUTING
+from core.drift import AGENT_GONE, ROUTING, serves_another
 from core.intake.events import apply_push, user_change
 from core.intake.passed_stage import taken_digests, unpassed_tags, with_passed, with_withdrawn, without_unpassed
 from core.model import UNKNOWN_TIME, Push
@@ -168,6 +168,8 @@ def _good_image(target: UpstreamTarget, now: datetime) -> _Good | _NoneGood:
     moved = next((name for name in release.reported_drift if name.startswith((f"{ROUTING} ", AGENT_GONE))), "")
     if moved or release.reason == Reason.ROUTING_CHANGED:
         return _NoneGood(f"somebody moved the traffic of {target.name}", good.push)
+    if serves_another(release):
+        return _NoneGood(f"the traffic of {target.name} does not go to {good.push.tag}", good.push)
     newest = desired.push if desired.push and desired.push.digest == good.push.digest else good.push
     return _Good(newest, good.since or _since(release))  # another tag of the image is no new release there
 

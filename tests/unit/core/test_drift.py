@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.definition import definition_parts, plain_parts
-from core.drift import find_drift, find_gone_images, images_to_look_for, is_watched
+from core.drift import find_drift, find_gone_images, images_to_look_for, is_watched, serves_another
 from core.image_manifest import ImageFacts
 from core.model import Agent, Definition, Routing, SecretValue, Status, TrafficRule, Version
 from core.state.release import PendingWrite, Phase, ReleaseState, WriteKind
@@ -122,3 +122,26 @@ def test_the_images_of_the_live_and_the_previous_version_are_looked_for_where_th
     assert list(gone) == ["image sha256:0"]
     assert gone["image sha256:0"].startswith("IMAGE_GONE: the registry does not have the image of version 8")
     assert find_gone_images(both, ()) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "elsewhere"),
+    [
+        pytest.param({}, False, id="as Slipway left it"),
+        pytest.param({"expected_routing": Routing.to("2")}, True, id="accepted by a release that failed"),
+        pytest.param({"expected_routing": SPLIT}, True, id="split"),
+        pytest.param({"expected_routing": Routing()}, False, id="the newest version, of an agent that was adopted"),
+        pytest.param({"expected_routing": None}, False, id="unknown"),
+        pytest.param({"last_good": None, "expected_routing": Routing.to("2")}, False, id="nothing is good"),
+        pytest.param({"phase": Phase.STARTED, "routing_at_start": Routing.to("2")}, True, id="found by a release"),
+        pytest.param(
+            {"phase": Phase.TRAFFIC_MOVED, "routing_at_start": Routing.to("1"), "expected_routing": Routing.to("2")},
+            False,
+            id="a release moves it",
+        ),
+    ],
+)
+def test_the_good_version_does_not_serve_where_another_routing_was_accepted(
+    changes: dict[str, Any], elsewhere: bool
+) -> None:
+    assert serves_another(replace(RELEASE, **changes)) is elsewhere

@@ -11,7 +11,7 @@ import pytest
 from core.agents_file.loader import load_agents
 from core.agents_file.spec import AgentSpec
 from core.intake.promotion import Promotion, UpstreamTarget, promote, with_upstream_holds
-from core.model import Push
+from core.model import Push, Routing
 from core.reasons import Reason
 from core.state.desired import DesiredState, Hold, RollbackRequest, StageWait
 from core.state.release import GoodVersion, HistoryEntry, ReleaseState
@@ -93,6 +93,7 @@ def test_a_newer_good_image_takes_the_place_of_the_one_that_waits() -> None:
         ([good(), good("b", name="hello@us")], "hello@us and hello run different images"),
         ([good(reason="ROUTING_CHANGED")], "somebody moved the traffic of hello"),
         ([good(reported_drift=("disabled", "routing 3 at 100 %"))], "somebody moved the traffic of hello"),
+        ([good(expected_routing=Routing.to("3"))], "the traffic of hello does not go to v-a"),
     ],
 )
 def test_what_is_not_good_at_every_target_never_comes_and_ends_a_wait(upstream: list[UpstreamTarget], why: str) -> None:

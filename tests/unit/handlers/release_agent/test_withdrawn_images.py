@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from core.agents_file.loader import load_agents
-from core.model import Routing
+from core.model import Failure, Routing
 from handlers import user_commands
 from handlers.gateways.errors import TransientError
 from handlers.resume_releases.run import resume_releases
@@ -99,6 +101,47 @@ async def test_the_timer_alone_withdraws_it_too() -> None:
     await resumed(app)
     assert (await app.state_store.get_release(EU)).reason == "STAGE_CANCELLED"
     assert await app.live_in("eu") == "1"
+
+
+@pytest.mark.parametrize("file", [MANUAL, AGED])
+async def test_a_failed_release_in_staging_does_not_make_an_image_good_that_does_not_serve(file: str) -> None:
+    app = await taken(file)
+    app.foundries["default"].failures["c" * 64] = Failure("CodeError", "exited with 1")
+    move(app, "1")
+    await pushed(app, "c")  # accepts the traffic as it is
+    await resumed(app)
+    await app.wait(5 * HOUR)
+    await approve(app)
+    assert await app.live_in("eu") == "1"
+    assert "STAGE_CANCELLED" in reasons(app, EU)
+
+
+async def test_after_a_failed_release_in_staging_a_retry_there_accepts_what_was_moved_back() -> None:
+    app = await taken(AGED)
+    app.foundries["default"].failures["c" * 64] = Failure("CodeError", "exited with 1")
+    move(app, "1")
+    await pushed(app, "c")
+    await resumed(app)
+    move(app, "2")
+    await resumed(app)
+    await user_commands.request_release(app.agents.agents[STAGING], "ana", app.gateways)
+    await app.run_queue()
+    await resumed(app)
+    await app.wait(5 * HOUR)
+    assert (await images(app))[1] == ["a", "b"]
+
+
+async def test_what_does_not_serve_in_staging_is_not_taken_after_a_release_failed_there() -> None:
+    app = ProjectsApp(AGED)
+    app.key_vault.put("hello-key", "canary-8a1f")
+    app.foundries["default"].failures["c" * 64] = Failure("CodeError", "exited with 1")
+    await pushed(app)
+    await pushed(app, "b")
+    move(app, "1")
+    await pushed(app, "c")
+    await app.wait(6 * HOUR)
+    await resumed(app)
+    assert await images(app) == (["a", "b", "c"], [], [])
 
 
 async def test_a_newer_image_takes_the_place_of_a_withdrawn_one() -> None:
