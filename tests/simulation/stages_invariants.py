@@ -110,8 +110,15 @@ class Onlooker:
     def _look_at_traffic(self, target: str, live: str) -> None:
         good = self._good[target][0]
         self._moved_for.pop((target, live), None)
-        if good != live and self._world.answers(target):
+        if good != live and self._is_idle(target) and self._world.answers(target):
             self._moved_for[target, good] = self._moved_for.get((target, good), 0.0) + LOOK_EVERY
+
+    def _is_idle(self, target: str) -> bool:
+        """No release is due or under way; while one is, the timer does not look for drift."""
+        record, desired = self._store.releases.get(target), self._store.desired.get(target)
+        if record is None or desired is None or record.state.is_open:
+            return False
+        return desired.generation <= record.state.observed_generation
 
     def _held(self, target: str, now: datetime) -> set[str]:
         record, desired = self._store.releases.get(target), self._store.desired.get(target)
