@@ -74,7 +74,7 @@ def _one_limiter(gateways: Gateways) -> Gateways:
 
 
 def _traffic_as_left(release: ReleaseState) -> ReleaseState:
-    return replace(release, reported_drift=(), expected_routing=None)
+    return replace(release, reported_drift=(), expected_routing=None, routing_at_start=None)
 
 
 STAGE_MUTANTS = {
