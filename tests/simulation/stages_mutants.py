@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -46,12 +47,17 @@ def _every_desired_image_passed(gateways: Gateways) -> Gateways:
     """A target does not ask whether its desired image passed the stage before."""
     store = gateways.state_store
 
-    async def get_desired(agent: str) -> DesiredState:
-        desired = await store.get_desired(agent)
+    def passed(desired: DesiredState) -> DesiredState:
         pushes = (desired.push, *(item.push for item in desired.waiting), *(i.push for i in desired.previous_pushes))
         return replace(desired, passed_digests=tuple(push.digest for push in pushes if push is not None))
 
-    changed: Any = Override(store, get_desired=get_desired)
+    async def get_desired(agent: str) -> DesiredState:
+        return passed(await store.get_desired(agent))
+
+    async def update_desired(agent: str, change: Callable[[DesiredState], DesiredState]) -> DesiredState:
+        return await store.update_desired(agent, lambda desired: change(passed(desired)))
+
+    changed: Any = Override(store, get_desired=get_desired, update_desired=update_desired)
     return replace(gateways, state_store=changed)
 
 
