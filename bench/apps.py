@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 from local.endpoints import ROOT
-from local.functions_host.indexing import Function
+from local.functions_host.indexing import Function, load
+
+SCHEDULES = {"PRUNE_SCHEDULE": "0 0 3 * * *", "RESUME_SCHEDULE": "0 */5 * * * *"}
 
 TRIGGERS = {
     "eventGridTrigger": "event_grid_trigger(arg_name={argument!r})",
@@ -31,10 +34,16 @@ async def image_pushed(event: str) -> None:
 """
 
 
-def empty_app(folder: Path, functions: list[Function], body: str = "pass") -> Path:
-    """An app with the same triggers and functions that do nothing, or what ``body`` does."""
+@cache
+def _functions() -> tuple[Function, ...]:
+    """The product's functions; azure.functions lists those of an app once in a process."""
+    return tuple(load(ROOT, SCHEDULES).values())
+
+
+def empty_app(folder: Path, body: str = "pass") -> Path:
+    """An app with the product's triggers and functions that do nothing, or what ``body`` does."""
     text = HEAD
-    for function in functions:
+    for function in _functions():
         trigger = TRIGGERS[function.trigger].format(
             argument=function.argument, queue=function.queue, schedule=function.schedule
         )

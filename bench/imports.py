@@ -13,10 +13,8 @@ from bench.apps import empty_app
 from bench.report import Row
 from bench.testbed import Effort
 from local.endpoints import ROOT
-from local.functions_host.indexing import load
 
 SCRIPT = "import time; began = time.perf_counter(); import {modules}; print(time.perf_counter() - began)"
-SCHEDULES = {"PRUNE_SCHEDULE": "0 0 3 * * *", "RESUME_SCHEDULE": "0 */5 * * * *"}
 SDKS = (
     "azure.functions, azure.identity.aio, azure.storage.blob.aio, azure.storage.queue.aio, azure.keyvault.secrets.aio, "
     "azure.ai.projects.aio, aiohttp, pydantic, yaml, opentelemetry.trace"
@@ -27,7 +25,7 @@ def rows(effort: Effort) -> Iterator[Row]:
     """The import row."""
     repeats = effort.choose(21, 5)
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
-        empty = empty_app(Path(name) / "empty", list(load(ROOT, SCHEDULES).values()))
+        empty = empty_app(Path(name) / "empty")
         pairs = [(import_time("function_app", ROOT), import_time("function_app", empty)) for _ in range(repeats + 1)]
     ours, bare = (median(seconds) for seconds in zip(*pairs[1:], strict=True))
     yield Row(

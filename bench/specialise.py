@@ -20,11 +20,9 @@ from bench.report import Row
 from bench.testbed import Effort, NotMeasuredError, Testbed, start_testbed
 from bench.trigger import EVENT
 from local.endpoints import ROOT
-from local.functions_host.indexing import load
 
 PYTHON = "BENCH_WORKER_PYTHON"
 """The path of a Python 3.13 with requirements.txt, where the bench itself runs on an older one."""
-SCHEDULES = {"PRUNE_SCHEDULE": "0 0 3 * * *", "RESUME_SCHEDULE": "0 */5 * * * *"}
 FUNCTION = "event_queued"
 PACKAGES = "aiohttp, azure.storage.blob.aio, azure.storage.queue.aio, pydantic.main, yaml"
 """What an event needs of other packages: to read agents.yaml, to store what is desired and to queue a release."""
@@ -39,7 +37,7 @@ def rows(effort: Effort) -> Iterator[Row]:
         raise NotMeasuredError(f"Microsoft's library of the worker needs Python 3.13: name one in {PYTHON}")
     repeats = effort.choose(11, 3)
     with start_testbed({"hello": 1}) as testbed, tempfile.TemporaryDirectory(prefix="slipway-bench-") as name:
-        empty = empty_app(Path(name) / "empty", list(load(ROOT, SCHEDULES).values()), f"import {PACKAGES}")
+        empty = empty_app(Path(name) / "empty", f"import {PACKAGES}")
         workers = [Worker(python, app, testbed, Path(name) / "bytecode") for app in (ROOT, empty)]
         for worker in workers:
             worker.start()  # writes the bytecode

@@ -230,7 +230,6 @@ async def prune_versions() -> None:
     """Handle the timer that deletes stale versions."""
     from handlers.prune_versions.run import prune_versions
 
-    gc.set_threshold(MIN_NEW_OBJECTS)
     with RedactedErrors():
         await prune_versions(await _agents(), settings(), gateways())
 

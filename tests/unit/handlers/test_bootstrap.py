@@ -20,9 +20,7 @@ except Exception:
 """
 
 
-@pytest.mark.parametrize(
-    "trigger", ["event_queued('{}')", "release_agent('{}')", "prune_versions()", "resume_releases()"]
-)
+@pytest.mark.parametrize("trigger", ["event_queued('{}')", "release_agent('{}')", "resume_releases()"])
 def test_garbage_is_collected_rarely_in_a_process_that_handles_events(trigger: str) -> None:
     command = [sys.executable, "-c", SCRIPT.format(trigger=trigger)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env={})
