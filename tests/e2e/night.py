@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from azure.ai.projects.models import AgentEndpointConfig, FixedRatioVersionSelectionRule, VersionSelector
+from azure.core.exceptions import ResourceNotFoundError
 
 from handlers.gateways.storage.state_store import CONTAINER
+from handlers.resume_releases.secrets_check import MARKER
 from local.endpoints import ROOT
 from local.stack_client import StackClient, eventually
 from tests.support.cli_schemas import validated
@@ -66,6 +69,11 @@ class Night:
         """The last thing that needs a person, as ``slipway why`` names it."""
         (problem,) = validated("why", self.slipway(f"slipway why {subject} --json"))["problems"]
         return dict(problem)
+
+    def a_day_passes(self) -> None:
+        """The daily checks are due again; the timer of the stack may have made them."""
+        with self.running.blobs() as service, suppress(ResourceNotFoundError):
+            service.get_blob_client(CONTAINER, f"markers/{MARKER}.json").delete_blob()
 
     def push(self, name: str, tag: str = "v1", **options: Any) -> str:
         return self.running.push(f"night/{name}", tag, f"{name} {tag}", **options)

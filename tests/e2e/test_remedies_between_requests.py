@@ -14,8 +14,6 @@ import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
 from core.reasons import Reason
-from handlers.gateways.storage.state_store import CONTAINER
-from handlers.resume_releases.secrets_check import MARKER
 from local.stack_client import eventually, stack
 from tests.e2e.night import Night
 from tests.e2e.remedies import BETWEEN_REQUESTS
@@ -141,7 +139,7 @@ def live(night: Night, agent: str) -> str:
 
 
 def test_a_new_version_of_an_expiring_secret_is_released(night: Night, tmp_path: Path) -> None:
-    a_day_passes(night)
+    night.a_day_passes()
     night.running.run_timer("resume_releases")
     assert night.recorded()["SECRET_EXPIRES_SOON"]
     (tmp_path / "value").write_text("the value that stays valid")
@@ -150,7 +148,7 @@ def test_a_new_version_of_an_expiring_secret_is_released(night: Night, tmp_path:
     run_az(night, command.replace("FILE", str(tmp_path / "value")))
     night.wait_for_all({"secret-expires-soon": "LIVE"}, more_than=before)
     reported = night.recorded()["SECRET_EXPIRES_SOON"]
-    a_day_passes(night)
+    night.a_day_passes()
     night.running.run_timer("resume_releases")
     assert night.recorded()["SECRET_EXPIRES_SOON"] == reported
 
@@ -162,12 +160,6 @@ def run_az(night: Night, command: str) -> None:
     given = dict(zip(options[::2], options[1::2], strict=True))
     assert given.keys() == {"--vault-name", "--name", "--file"}
     night.set_secret(given["--name"], Path(given["--file"]).read_text())
-
-
-def a_day_passes(night: Night) -> None:
-    """The daily checks are due again; the timer of the stack may have made them."""
-    with night.running.blobs() as service, suppress(ResourceNotFoundError):
-        service.get_blob_client(CONTAINER, f"markers/{MARKER}.json").delete_blob()
 
 
 def test_a_retry_replaces_the_version_that_foundry_lost(night: Night) -> None:

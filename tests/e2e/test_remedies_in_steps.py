@@ -8,12 +8,10 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 
 from core.reasons import Reason
 from handlers.gateways.storage.state_store import CONTAINER
-from handlers.resume_releases.secrets_check import MARKER
 from local.signing import sign_image, stack_key
 from local.stack_client import stack
 from tests.e2e.night import Night
@@ -55,7 +53,7 @@ def test_the_remedy_of_what_a_timer_finds_ends_it(night: Night) -> None:
     night.wait_for("LIVE", "images-in-use-unknown")
     tags = "night%2Fmissed-push-check-failed/_tags"
     refuse(night, "registry_tls", fault(f"{tags}|night%2Fimages-in-use-unknown/manifests/", 403))
-    a_day_passes(night)
+    night.a_day_passes()
     night.running.run_timer("resume_releases")
     night.running.run_timer("prune_versions")
     found = of_timers(night)
@@ -65,7 +63,7 @@ def test_the_remedy_of_what_a_timer_finds_ends_it(night: Night) -> None:
     for code in OF_TIMERS:
         night.slipway(remedy(code), 1)  # doctor exits with 1 while anything needs somebody
     assert "images-in-use-unknown" in night.slipway(remedy("IMAGES_IN_USE_UNKNOWN"))
-    a_day_passes(night)
+    night.a_day_passes()
     night.running.run_timer("resume_releases")
     night.running.run_timer("prune_versions")
     assert of_timers(night) == found
@@ -81,12 +79,6 @@ def container(night: Night) -> Iterator[ContainerClient]:
 def of_timers(night: Night) -> dict[str, int]:
     """How often each reason of a timer is in the journal."""
     return {reason: count for reason, count in night.recorded().items() if reason in OF_TIMERS}
-
-
-def a_day_passes(night: Night) -> None:
-    """The daily checks are due again; the timer of the stack may have made them."""
-    with container(night) as client, suppress(ResourceNotFoundError):
-        client.delete_blob(f"markers/{MARKER}.json")
 
 
 def test_the_remedy_of_what_happens_around_a_release_ends_it(night: Night) -> None:
