@@ -47,7 +47,7 @@ def find_moved_traffic(release: ReleaseState, agent: Agent | None) -> dict[str, 
 def serves_another(release: ReleaseState) -> bool:
     """True where Slipway accepted, or left, a routing that does not send the traffic to the last good version.
 
-    A release accepts the routing that it finds when it begins. After it failed, that routing is no drift any more.
+    A release accepts the routing that it finds when it begins. After it failed, that routing does not count as drift.
     """
     routing = release.routing_at_start if release.is_open else release.expected_routing
     if release.last_good is None or routing is None or routing.follows_latest:

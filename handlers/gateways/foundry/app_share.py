@@ -145,7 +145,7 @@ class AppShare:
 
     async def _exchange(self, instances: Instances, now: float) -> None:
         refused_at, left = self._own_refusal
-        shared = max(left, MIN_READS_PER_SECOND)  # what refusals without heartbeats left is no rate of the app
+        shared = max(left, MIN_READS_PER_SECOND)  # less was left by refusals without heartbeats
         own = Heartbeat(self._name, tuple(now - began for began, _ in self._own), now - refused_at, shared)
         try:
             others = await instances.exchange(own)

@@ -54,7 +54,7 @@ def on_a_terminal(*arguments: str, code: str = "") -> bytes:
     os.close(terminal)
     written, ends = b"", time.monotonic() + SECONDS
     while time.monotonic() < ends:
-        has_exited = process.poll() is not None  # before the look, so that all that it wrote is there
+        has_exited = process.poll() is not None  # asked before reading, so that all that it wrote is there
         if not select.select([main], [], [], 0.1)[0]:
             if has_exited:
                 break
