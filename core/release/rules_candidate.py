@@ -125,9 +125,9 @@ def candidate_gone(inputs: DecisionInput, spec: AgentSpec, now: datetime) -> Act
     if version is None and is_new(release.created_at.get(number), now):
         return Poll(Reason.CREATE, number)  # it was just created: reads lag
     if _is_unwanted(release):
-        return UpdateState(Reason.DELETE_DUPLICATE, transitions.duplicate_deleted(release))
+        return UpdateState(Reason.DELETE_DUPLICATE, transitions.candidate_deleted(release))
     if release.has_older_candidate and release.phase is Phase.STARTED:
-        return UpdateState(Reason.CANDIDATE_GONE, transitions.duplicate_deleted(release), already_reported=True)
+        return UpdateState(Reason.CANDIDATE_GONE, transitions.candidate_deleted(release), already_reported=True)
     if version is None and is_new(release.started_at, now):
         return Poll(Reason.CREATE, number)  # the same where our clock is minutes ahead of Foundry's
     return EndRelease(Reason.CANDIDATE_GONE, transitions.ended(release, Reason.CANDIDATE_GONE, now))

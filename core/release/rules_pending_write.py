@@ -96,5 +96,5 @@ def _unfinished_delete(inputs: DecisionInput) -> Action:
     if needed := inputs.needs_version(number):
         return needed
     if is_gone(inputs.version(number)):
-        return UpdateState(Reason.DELETE_DUPLICATE, transitions.duplicate_deleted(inputs.release))
+        return UpdateState(Reason.DELETE_DUPLICATE, transitions.candidate_deleted(inputs.release))
     return UpdateState(Reason.WRITE_NOT_APPLIED, transitions.write_not_applied(inputs.release))

@@ -150,7 +150,7 @@ def deleting_duplicate(state: ReleaseState, version: Version, now: datetime) -> 
     return replace(intent, deleted_duplicate=DeletedVersion(version.number, version.created_at))
 
 
-def duplicate_deleted(state: ReleaseState) -> ReleaseState:
+def candidate_deleted(state: ReleaseState) -> ReleaseState:
     """The failed duplicate, or the candidate of an earlier release, no longer exists: another version is created."""
     number = state.candidate or ""
     created_at = state.created_at.get(number)

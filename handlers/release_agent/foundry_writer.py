@@ -78,7 +78,7 @@ class FoundryWriter:
             await self._foundry.delete_version(self._agent, action.version)
         except GatewayError as error:
             return _failed(error, state, intent)
-        return WriteResult(transitions.duplicate_deleted(intent), sent=True)
+        return WriteResult(transitions.candidate_deleted(intent), sent=True)
 
     async def set_routing(self, state: ReleaseState, action: Pin | MoveTraffic | RollBack) -> WriteResult:
         """Change the routing; nothing is sent where it is no longer as decided on."""

@@ -521,7 +521,7 @@ def test_a_second_rotation_after_the_agent_was_deleted_does_not_create_it_again(
 
 def test_a_new_release_of_the_same_definition_may_delete_a_duplicate_of_its_own() -> None:
     failed = replace(WITH_CANDIDATE, is_duplicate=True)
-    deleted = transitions.ended(transitions.duplicate_deleted(failed), Reason.IMAGE_ERROR, NOW)
+    deleted = transitions.ended(transitions.candidate_deleted(failed), Reason.IMAGE_ERROR, NOW)
     again = transitions.started(deleted, 3, PUSH, RESOLVED, TO_1, NOW)
     candidate = transitions.has_candidate(again, version("3", Status.FAILED), highest_version=3)
     desired = replace(DESIRED, generation=3, user_generation=3)
@@ -620,7 +620,7 @@ def test_another_candidate_does_not_pass_a_gate_that_only_the_first_one_passed(p
     assert isinstance(forgotten, UpdateState)
     assert (forgotten.state.candidate, forgotten.state.phase) == (None, Phase.STARTED)
     assert transitions.create_again(duplicate).phase is Phase.STARTED
-    assert transitions.duplicate_deleted(replace(duplicate, phase=Phase.ENDED)).phase is Phase.ENDED
+    assert transitions.candidate_deleted(replace(duplicate, phase=Phase.ENDED)).phase is Phase.ENDED
 
 
 def test_a_release_superseded_three_times_is_finished_first() -> None:

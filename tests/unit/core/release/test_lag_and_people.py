@@ -95,13 +95,13 @@ def test_the_versions_of_a_missing_agent_are_not_waited_for() -> None:
 
 def test_a_deleted_duplicate_is_not_adopted() -> None:
     deleting = transitions.deleting_duplicate(replace(WITH_CANDIDATE, is_duplicate=True), version("2"), LAG_AGO)
-    deleted = replace(transitions.duplicate_deleted(deleting), fingerprints={"2": "fp-2"})
+    deleted = replace(transitions.candidate_deleted(deleting), fingerprints={"2": "fp-2"})
     assert decide(deleted, replace(read_all(AT_1, version("1")), version_list=(version("1"),))) == Create(1, "1", TO_1)
 
 
 def test_the_new_version_with_the_number_of_a_deleted_duplicate_is_adopted() -> None:
     deleting = transitions.deleting_duplicate(replace(WITH_CANDIDATE, is_duplicate=True), version("2"), LAG_AGO)
-    deleted = transitions.duplicate_deleted(deleting)
+    deleted = transitions.candidate_deleted(deleting)
     decided = decide(deleted, read_all(AT_1, version("1"), version("2", created_at=JUST_NOW)))
     assert isinstance(decided, UpdateState)
     assert decided.state.candidate == "2"
@@ -135,7 +135,7 @@ def test_a_duplicate_whose_deletion_was_not_recorded_is_deleted_again() -> None:
     assert isinstance(decided, UpdateState)
     assert decided.reason is Reason.WRITE_NOT_APPLIED
     assert decide(decided.state, failed, ANSWERED) == DeleteDuplicate("2", TO_1)
-    returned_again = transitions.has_candidate(transitions.duplicate_deleted(deleting), version("2"), highest_version=2)
+    returned_again = transitions.has_candidate(transitions.candidate_deleted(deleting), version("2"), highest_version=2)
     decided = decide(returned_again, failed, ANSWERED)
     assert isinstance(decided, EndRelease)
 
